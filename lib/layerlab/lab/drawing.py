@@ -1,0 +1,61 @@
+"""From a result to a figure that a page can hold: SVG, cleaned, described, in the colour of its surroundings."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape, quoteattr
+
+import matplotlib as mpl
+import xarray as xr
+from matplotlib.figure import Figure
+
+from layerlab.lab import style
+
+if TYPE_CHECKING:
+    from layerlab.lab.experiment import Experiment
+
+
+def draw(experiment: Experiment, result: xr.Dataset) -> Figure:
+    """The figure of a result, in the book's style."""
+    with style.context():
+        return experiment.plot(result)
+
+
+def figure_svg(experiment: Experiment, result: xr.Dataset, prefix: str) -> str:
+    """The figure of a result as an `<svg>` element to be put into a page.
+
+    It scales with its container (a viewBox, no size of its own), its text and axes take the colour of the text around
+    it (`currentColor`), its ids begin with `prefix` so that many figures live in one page, and it carries
+    the experiment's description as its accessible name.
+    """
+    with style.context():
+        figure = experiment.plot(result)
+        return to_svg(figure, experiment.describe(result), prefix)
+
+
+def to_svg(figure: Figure, description: str, prefix: str) -> str:
+    """Any matplotlib figure as such an `<svg>` element; `description` is its alternative text."""
+    if not re.fullmatch(r"[A-Za-z][\w-]*", prefix):
+        raise ValueError(f"prefix must be a letter followed by letters, digits, - and _; it was {prefix!r}")
+    buffer = io.StringIO()
+    with style.context(), mpl.rc_context({"svg.hashsalt": prefix}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    # ids that nothing refers to say nothing to a reader; the others get the prefix
+    used = set(re.findall(r"(?:#)([\w.-]+)", svg))
+    svg = re.sub(r'\sid="([^"]+)"', lambda m: f' id="{prefix}-{m[1]}"' if m[1] in used else "", svg)
+    svg = re.sub(r'((?:xlink:)?href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = svg.replace(style.INK, "currentColor")
+    view = re.search(r'viewBox="([^"]+)"', svg)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        f'aria-label={quoteattr(description)} viewBox="{view[1] if view else "0 0 1 1"}">'
+    )
+    body = svg[svg.index(">") + 1 :]
+    return head + f"<title>{escape(description)}</title>" + body.strip()
