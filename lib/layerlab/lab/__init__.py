@@ -10,7 +10,7 @@ from layerlab.lab.experiment import Experiment, UnknownExperiment, from_module, 
 from layerlab.lab.fingerprint import closure, fingerprint
 from layerlab.lab.progress import Cancelled, Progress
 from layerlab.lab.queue import accelerator_queue
-from layerlab.lab.runs import BadResult, Provenance, Run, execute
+from layerlab.lab.runs import BadResult, Provenance, Run, execute, versions
 from layerlab.lab.store import DamagedRun, NoStore, Store, Stored
 from layerlab.lab.sweep import Point, sweep
 
@@ -52,4 +52,5 @@ __all__ = [
     "titles",
     "to_svg",
     "torch_seed",
+    "versions",
 ]

@@ -56,7 +56,7 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except Exception as error:  # a truncated zip raises many things; each means: compute again
         log.warning("%s is damaged (%s): computing it again", path, error)

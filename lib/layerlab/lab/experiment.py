@@ -70,7 +70,7 @@ class Experiment:
         return self.Config(**values)
 
     def grid(self) -> list[Config]:
-        """The configs of the runs that ship with the book: the product of GRID's values, or of each of several grids."""
+        """The configs of the stored runs: the product of GRID's values, or of each of several such grids."""
         grids = [self.module.GRID] if isinstance(self.module.GRID, dict) else list(self.module.GRID)
         configs = [
             self.config(**dict(zip(one, values, strict=True)))

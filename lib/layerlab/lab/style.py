@@ -34,7 +34,7 @@ _PARAMETERS: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
-    "axes.titleweight": "medium",
+    "axes.titleweight": "normal",
     "figure.dpi": 100,
     "figure.facecolor": "none",
     "font.family": "DejaVu Sans",
