@@ -1,0 +1,15 @@
+// MathJax as this book uses it: the served copy, only the parts that a page needs, no menu, nothing fetched elsewhere.
+(function () {
+  const base = new URL("vendor/mathjax", document.currentScript.src).href;
+  const given = window.MathJax || {};
+  window.MathJax = {
+    ...given,
+    loader: { paths: { mathjax: base }, load: ["core", "input/tex", "output/chtml", "a11y/assistive-mml"] },
+    tex: { inlineMath: [["\\(", "\\)"], ["$", "$"]], processEscapes: true, tags: "none", ...given.tex },
+    chtml: { fontURL: base + "/output/chtml/fonts/woff-v2", ...given.chtml },
+    options: { enableMenu: false, ...given.options },
+  };
+  const script = document.createElement("script");
+  script.src = base + "/startup.js";
+  document.head.append(script);
+})();

@@ -1,0 +1,302 @@
+// <layerlab-replay>: the stored runs of an experiment behind sliders, without a kernel.
+// <layerlab-predict>: a question that is asked before the figure answers it.
+//
+// Both stand in the page as complete HTML; this script only adds what moves. No dependency, nothing from elsewhere.
+// Events (bubbling): "layerlab-change" {name, parameters} on a replay, "layerlab-predict" {key, answer} on a question.
+(() => {
+  "use strict";
+  let counter = 0;
+  const el = (tag, properties = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [key, value] of Object.entries(properties)) {
+      if (key in node && key !== "list") node[key] = value;
+      else node.setAttribute(key, value);
+    }
+    node.append(...children);
+    return node;
+  };
+
+  class Replay extends HTMLElement {
+    connectedCallback() {
+      const source = this.querySelector(".ll-manifest");
+      if (!source || this.manifest) return;
+      this.manifest = JSON.parse(source.textContent);
+      this.id ||= `ll-replay-${++counter}`;
+      this.files = new Map();
+      this.at = [...this.manifest.runs[this.manifest.start].at];
+      this.shown = this.find(this.at);
+      this.part = (name) => this.querySelector(`.ll-${name}`);
+      this.buildControls();
+      this.buildNumbers();
+      this.live = el("p", { className: "ll-live" });
+      this.live.setAttribute("aria-live", "polite");
+      this.append(this.live);
+      const near = () => this.prefetch();
+      this.addEventListener("pointerenter", near, { once: true });
+      this.addEventListener("focusin", near, { once: true });
+    }
+
+    find(at) {
+      return this.manifest.runs.find((run) => run.at.every((value, i) => value === at[i]));
+    }
+
+    get parameters() {
+      return Object.fromEntries(this.manifest.fields.map((field, i) => [field.name, field.values[this.at[i]]]));
+    }
+
+    buildControls() {
+      const box = this.part("controls");
+      box.replaceChildren();
+      if (!this.manifest.fields.length) box.hidden = true;
+      this.inputs = this.manifest.fields.map((field, i) => {
+        const id = `${this.id}-${field.name}`;
+        const unit = field.unit ? ` ${field.unit}` : "";
+        const label = el("label", { className: "ll-label", htmlFor: id, textContent: field.label });
+        if (field.help) label.title = field.help;
+        let input, output;
+        if (field.kind === "choice") {
+          input = el("select", { id, className: "ll-select" });
+          input.append(...field.texts.map((text, value) => el("option", { value, textContent: text })));
+          input.value = this.at[i];
+        } else {
+          input = el("input", { id, className: "ll-slider", type: "range", min: 0, max: field.values.length - 1, step: 1 });
+          input.value = this.at[i];
+          output = el("output", { className: "ll-value", htmlFor: id });
+        }
+        const say = () => {
+          if (!output) return;
+          output.textContent = field.texts[input.value] + unit;
+          input.setAttribute("aria-valuetext", field.texts[input.value] + unit);
+        };
+        say();
+        input.addEventListener("input", () => {
+          this.at[i] = Number(input.value);
+          say();
+          this.update();
+        });
+        box.append(el("div", { className: `ll-control ll-control--${field.kind}` }, label, input, ...(output ? [output] : [])));
+        return { set: (value) => { input.value = value; say(); } };
+      });
+    }
+
+    buildNumbers() {
+      const foot = this.part("foot");
+      const id = `${this.id}-numbers`;
+      const button = el("button", { type: "button", className: "ll-button", textContent: "Numbers" });
+      button.setAttribute("aria-expanded", "false");
+      button.setAttribute("aria-controls", id);
+      this.numbers = el("div", { id, className: "ll-numbers", hidden: true });
+      button.addEventListener("click", () => {
+        this.numbers.hidden = !this.numbers.hidden;
+        button.setAttribute("aria-expanded", String(!this.numbers.hidden));
+        if (!this.numbers.hidden && this.shown) this.showTable(this.shown);
+      });
+      foot.prepend(button);
+      foot.after(this.numbers);
+    }
+
+    load(file) {
+      if (!this.files.has(file)) {
+        const address = `${this.getAttribute("base")}/${encodeURIComponent(file)}.json?v=${this.manifest.digest}`;
+        const promise = fetch(address).then((answer) => {
+          if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+          return answer.json();
+        });
+        promise.catch(() => this.files.delete(file));
+        this.files.set(file, promise);
+      }
+      return this.files.get(file);
+    }
+
+    async update() {
+      this.dispatchEvent(new CustomEvent("layerlab-change", {
+        bubbles: true, detail: { name: this.manifest.name, parameters: this.parameters },
+      }));
+      const run = this.find(this.at);
+      if (!run) return this.showMissing();
+      this.wanted = run;
+      try {
+        const data = await this.load(run.file);
+        if (this.wanted === run) this.show(run, data);
+      } catch (error) {
+        if (this.wanted === run) this.showFailure(error);
+      }
+    }
+
+    show(run, data) {
+      this.shown = run;
+      this.say(null);
+      this.part("figure").innerHTML = data.svg;
+      this.part("claims-slot").innerHTML = data.claims;
+      this.part("provenance-slot").innerHTML = data.provenance;
+      this.part("summary").textContent = data.summary;
+      if (!this.numbers.hidden) this.showTable(run);
+      clearTimeout(this.speaking);
+      this.speaking = setTimeout(() => { this.live.textContent = data.alt; }, 400);
+      this.prefetch();
+    }
+
+    prefetch() {
+      const idle = window.requestIdleCallback || ((action) => setTimeout(action, 100));
+      idle(() => {
+        this.at.forEach((value, i) => {
+          for (const step of [-1, 1]) {
+            const run = this.find(this.at.with ? this.at.with(i, value + step) : this.at.map((v, j) => (j === i ? v + step : v)));
+            if (run) this.load(run.file).catch(() => {});
+          }
+        });
+      });
+    }
+
+    showMissing() {
+      this.wanted = null;
+      const far = (run) => run.at.reduce((sum, value, i) => sum + Math.abs(value - this.at[i]), 0);
+      const nearest = this.manifest.runs.reduce((best, run) => (far(run) < far(best) ? run : best));
+      const button = el("button", { type: "button", className: "ll-button", textContent: "Nearest stored run" });
+      button.addEventListener("click", () => {
+        this.at = [...nearest.at];
+        this.inputs.forEach((input, i) => input.set(this.at[i]));
+        this.update();
+        this.querySelector("input, select")?.focus();
+      });
+      const live = document.getElementById("layerlab-live") ? "Go live to compute it, or take the nearest." : "Take the nearest.";
+      this.say(`This run is not stored. ${live} `, button);
+    }
+
+    showFailure(error) {
+      const button = el("button", { type: "button", className: "ll-button", textContent: "Try again" });
+      button.addEventListener("click", () => this.update());
+      this.say(`The figure could not be loaded (${error.message}). `, button);
+    }
+
+    say(text, ...more) {
+      const note = this.part("note");
+      this.part("view").classList.toggle("ll-view--absent", text !== null);
+      note.hidden = text === null;
+      note.replaceChildren(...(text === null ? [] : [text, ...more]));
+      if (text !== null) this.live.textContent = text;
+    }
+
+    async showTable(run) {
+      try {
+        const data = await this.load(`${run.file}.table`);
+        if (this.shown === run) this.fillTable(run, data);
+      } catch (error) {
+        this.numbers.textContent = `The numbers could not be loaded (${error.message}).`;
+      }
+    }
+
+    fillTable(run, { columns, rows }) {
+      const text = (value) => (value === null ? "" : typeof value === "number" ? String(value).replace("-", "−") : String(value));
+      const limit = 500;
+      const caption = `Numbers behind the figure${rows.length > limit ? ` (first ${limit} of ${rows.length} rows; all are in the file)` : ""}`;
+      const table = el("table", { className: "ll-table" }, el("caption", { textContent: caption }));
+      const head = el("tr", {}, ...columns.map((name) => el("th", { scope: "col", textContent: name })));
+      const body = rows.slice(0, limit).map((row) => el("tr", {}, ...row.map((value) => el("td", { textContent: text(value) }))));
+      table.append(el("thead", {}, head), el("tbody", {}, ...body));
+      const scroll = el("div", { className: "ll-scroll", tabIndex: 0, role: "region" }, table);
+      scroll.setAttribute("aria-label", "Numbers behind the figure");
+      const cell = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+      const csv = [columns, ...rows].map((row) => row.map((value) => cell(value === null ? "" : String(value))).join(",")).join("\n");
+      if (this.csv) URL.revokeObjectURL(this.csv);
+      this.csv = URL.createObjectURL(new Blob([csv + "\n"], { type: "text/csv" }));
+      const name = `${this.manifest.name.replaceAll("/", "-")}_${run.file}.csv`;
+      const link = el("a", { className: "ll-button", href: this.csv, download: name, textContent: "Download as CSV" });
+      this.numbers.replaceChildren(link, scroll);
+    }
+  }
+
+  class Predict extends HTMLElement {
+    connectedCallback() {
+      if (this.form) return;
+      this.form = this.querySelector(".ll-predict-form");
+      this.answer = this.querySelector(".ll-predict-answer");
+      if (!this.form || !this.answer) return;
+      this.key = `layerlab:predict:${this.getAttribute("key")}`;
+      for (const node of this.querySelectorAll("[data-needs-script]")) node.hidden = false;
+      this.form.addEventListener("submit", (event) => {
+        event.preventDefault();
+        const given = new FormData(this.form).get("answer");
+        if (given === null || given === "") return;
+        this.store(given);
+        this.reveal(given);
+        this.answer.focus();
+        this.dispatchEvent(new CustomEvent("layerlab-predict", {
+          bubbles: true, detail: { key: this.getAttribute("key"), answer: given },
+        }));
+      });
+      const before = this.recall();
+      if (before !== null) this.reveal(before);
+      else this.veil(true);
+    }
+
+    store(value) {
+      try {
+        if (value === null) localStorage.removeItem(this.key);
+        else localStorage.setItem(this.key, value);
+      } catch { /* private window: the answer lives as long as the page */ }
+    }
+
+    recall() {
+      try {
+        return localStorage.getItem(this.key);
+      } catch {
+        return null;
+      }
+    }
+
+    reveal(given) {
+      this.veil(false);
+      this.answer.open = true;
+      this.answer.tabIndex = -1;
+      const right = this.getAttribute("answer");
+      const inputs = [...this.form.elements.answer.length ? this.form.elements.answer : [this.form.elements.answer]];
+      let text = given;
+      for (const input of inputs) {
+        if (input.type === "radio") {
+          input.checked = input.value === given;
+          if (input.checked) text = input.closest("label").textContent.trim();
+        } else input.value = given;
+        input.disabled = true;
+      }
+      const verdict = right === null || inputs[0].type !== "radio" ? "" : given === right ? " The runs agree." : " The runs say otherwise.";
+      const again = el("button", { type: "button", className: "ll-button ll-button--quiet", textContent: "Ask me again" });
+      again.addEventListener("click", () => this.reset(inputs));
+      this.querySelector(".ll-predict-said")?.remove();
+      this.form.querySelector(".ll-predict-commit").hidden = true;
+      this.form.after(el("p", { className: "ll-predict-said", role: "status" }, `You predicted: ${text}.${verdict} `, again));
+    }
+
+    reset(inputs) {
+      this.store(null);
+      this.querySelector(".ll-predict-said")?.remove();
+      for (const input of inputs) {
+        input.disabled = false;
+        input.checked = false;
+        if (input.type !== "radio") input.value = "";
+      }
+      this.answer.open = false;
+      this.form.querySelector(".ll-predict-commit").hidden = false;
+      this.veil(true);
+      inputs[0].focus();
+    }
+
+    veil(on) {
+      const name = this.getAttribute("for");
+      const replay = name && document.querySelector(`layerlab-replay[name="${CSS.escape(name)}"]`);
+      const view = replay && replay.querySelector(".ll-view");
+      if (!view) return;
+      view.querySelector(".ll-veil")?.remove();
+      view.classList.toggle("ll-view--veiled", on);
+      if (!on) return;
+      const button = el("button", { type: "button", className: "ll-button", textContent: "Show it without predicting" });
+      button.addEventListener("click", () => this.veil(false));
+      view.querySelector(".ll-title").after(el("div", { className: "ll-veil" }, el("p", {}, "Predict first: the question is just above."), button));
+    }
+  }
+
+  customElements.define("layerlab-replay", Replay);
+  const start = () => customElements.define("layerlab-predict", Predict);
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
+})();

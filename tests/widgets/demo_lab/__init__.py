@@ -1,0 +1,1 @@
+"""A package of one small experiment, for the tests of the page."""
