@@ -29,10 +29,11 @@ def whole(value: Any, name: str, low: int, high: int | None = None) -> int:
     """`value` as an int within [low, high]; a bool, a float or an array is refused with a TypeError."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be an integer, not {_named(value)}")
-    if value < low or (high is not None and value > high):
+    number = int(value)
+    if number < low or (high is not None and number > high):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ValueError(f"{name} must be {bounds}, not {value}")
-    return int(value)
+    return number
 
 
 def fraction(value: Any, name: str) -> float:

@@ -110,9 +110,7 @@ def _point_mass() -> Any:
     return PointMass(a=0.0, b=1.0, name="point mass at 1")
 
 
-def chernoff_tail(
-    d: int, k: int, beta: Any, form: Literal["simple", "sharp"] = "sharp", log: bool = False
-) -> np.ndarray | float:
+def chernoff_tail(d: int, k: int, beta: Any, form: Literal["simple", "sharp"] = "sharp", log: bool = False) -> Any:
     """Chernoff bound on the tail of L beyond beta times its mean: P[L <= beta k/d] for beta < 1,
     P[L >= beta k/d] for beta > 1, and 1 (no statement) at beta = 1.
 
@@ -177,16 +175,16 @@ def failure_probability(n: int, k: int, eps: float, d: int | None = None, form: 
         raise ValueError(f"form must be one of {', '.join(_FORMS)}, not {form!r}")
     if d is None and form != "simple":
         raise ValueError(f"form {form!r} needs d, the dimension before the map")
-    k = whole(k, "k", 1, None if d is None else whole(d, "d", 1))
+    dimension = whole(k, "k", 1) if d is None else whole(d, "d", 1)
+    k = whole(k, "k", 1, None if d is None else dimension)
     if form == "exact":
-        law = length_distribution(d, k)  # type: ignore[arg-type]
-        tails = law.cdf((1 - eps) * k / d) + law.sf((1 + eps) * k / d)
+        law = length_distribution(dimension, k)
+        tails = law.cdf((1 - eps) * k / dimension) + law.sf((1 + eps) * k / dimension)
         logarithm = math.log(tails) if tails > 0 else -math.inf
     else:
-        low, high = chernoff_tail(k if d is None else d, k, np.array([1 - eps, 1 + eps]), form, log=True)
+        low, high = chernoff_tail(dimension, k, np.array([1 - eps, 1 + eps]), form, log=True)
         logarithm = float(np.logaddexp(low, high))
-    pairs = math.log(n) + math.log(n - 1) - math.log(2) if n > 2 else 0.0
-    return math.exp(min(0.0, pairs + logarithm))
+    return math.exp(min(0.0, math.log(n * (n - 1) // 2) + logarithm))
 
 
 def ratio_distribution(kind: Literal["gaussian", "orthonormal"], d: int, k: int) -> rv_frozen:
