@@ -1,4 +1,4 @@
-"""What a reader touches: `explore(name)` shows an experiment, replayed in the built page, live where there is a kernel."""
+"""What a reader touches: `explore(name)` shows an experiment, replayed in the built page, live with a kernel."""
 
 from __future__ import annotations
 

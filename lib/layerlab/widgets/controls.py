@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -38,7 +38,7 @@ class Control:
             self.slider.observe(self._slid, "value")
             parts.append(self.slider)
         self.widget = ipywidgets.VBox(parts)
-        self.widget.add_class("ll-control")
+        self.widget.add_class("ll-live-control")
 
     @property
     def value(self) -> Any:
@@ -127,9 +127,9 @@ class Form:
     def __init__(
         self,
         parameters: Sequence[Parameter],
-        values: dict[str, Any],
+        values: Mapping[str, Any],
         on_change: Callable[[], None],
-        stops: dict[str, Iterable[Any]],
+        stops: Mapping[str, Iterable[Any]],
     ) -> None:
         self._on_change = on_change
         self._held = False

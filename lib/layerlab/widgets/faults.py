@@ -9,7 +9,7 @@ from html import escape
 def fault_html(error: BaseException) -> str:
     """The message of an error, as an alert; for an unexpected one also its type and, folded away, where it came from.
 
-    ValueError (a parameter that cannot be) and DataMissing (data that is not here) are written for readers:
+    ValueError (a parameter that cannot be) and DataError (data that is not here or not whole) are written for readers:
     their text stands alone.
     """
     if _for_readers(error):
@@ -22,9 +22,9 @@ def fault_html(error: BaseException) -> str:
 def _for_readers(error: BaseException) -> bool:
     if isinstance(error, ValueError):
         return True
-    from layerlab.data import DataMissing
+    from layerlab.data import DataError
 
-    return isinstance(error, DataMissing)
+    return isinstance(error, DataError)
 
 
 def _alert(message: str, rest: str = "") -> str:

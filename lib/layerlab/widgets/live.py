@@ -43,12 +43,12 @@ class Explorer(ipywidgets.VBox):
         self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         grid = experiment.grid()
         first = experiment.config(**experiment.default().as_dict() | (defaults or {}))
-        stops = {p.name: {getattr(c, p.name) for c in grid} for p in experiment.fields}
+        stops = {p.name: [getattr(c, p.name) for c in grid] for p in experiment.fields}
         self.form = Form(experiment.fields, first.as_dict(), self._changed, stops)
         self._build()
-        super().__init__(self._layout())
-        self.add_class("layerlab-explore")
-        self.add_class("ll-live")
+        super().__init__(self._children())
+        for name in ("layerlab-explore", "ll-view", "ll-view--live"):
+            self.add_class(name)
         self._changed()
         self._in_background(self._find_devices, list(self._threads))
 
@@ -105,7 +105,7 @@ class Explorer(ipywidgets.VBox):
             self._job.cancel()
 
     def wait(self, timeout: float = 60.0) -> bool:
-        """Wait until nothing is computed or drawn for this widget any more; False if that took longer than `timeout`."""
+        """Wait until nothing is computed or drawn for this widget; False if that took longer than `timeout` seconds."""
         end = time.monotonic() + timeout
         job = self._job
         done = job is None or job.join(max(0.0, end - time.monotonic()))
@@ -137,7 +137,7 @@ class Explorer(ipywidgets.VBox):
         )
         self.device.observe(lambda _: self._estimate(), "value")
         self.run_button = _button("Run", "Compute these parameters here", self.run)
-        self.run_button.add_class("ll-button--run")
+        self.run_button.add_class("ll-button--primary")
         self.cancel_button = _button("Cancel", "Stop the live run", self.cancel)
         self.cancel_button.disabled = True
         self.expected = ipywidgets.HTML()
@@ -148,17 +148,17 @@ class Explorer(ipywidgets.VBox):
         self.stored = Pane("stored")
         self.live = Pane("live")
 
-    def _layout(self) -> list[Any]:
+    def _children(self) -> list[Any]:
         title = ipywidgets.HTML(f'{_style()}<p class="ll-title">{escape(self.experiment.title)}</p>')
-        device = _box([self.device], "ll-control")
+        device = _box([self.device], "ll-live-control")
         return [
             title,
             _box(self.form.widgets, "ll-controls layerlab-controls"),
-            _box([device, self.run_button, self.cancel_button, self.expected], "ll-start"),
+            _box([device, self.run_button, self.cancel_button, self.expected], "ll-bar"),
             self.status,
             self.bar,
             self.error,
-            _box([self.stored.widget, self.live.widget], "ll-panes layerlab-figure"),
+            _box([self.stored.widget, self.live.widget], "ll-compare layerlab-figure"),
         ]
 
     # ---- parameters and the stored run
@@ -243,9 +243,12 @@ class Explorer(ipywidgets.VBox):
         if self._shut:
             return
         share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
+        said = " · ".join(filter(None, (f"{share:.0%}", note)))
         self.bar.value = (
-            f'<div class="ll-progress"><progress max="1" value="{share:.4f}" aria-label="Progress of the live run">'
-            f'</progress> <span class="ll-progress-note">{share:.0%}{" · " if note else ""}{escape(note)}</span></div>'
+            f'<div class="ll-progress" role="progressbar" aria-label="Progress of the live run" aria-valuemin="0" '
+            f'aria-valuemax="100" aria-valuenow="{share * 100:.0f}">'
+            f'<div class="ll-progress-fill" style="width: {share:.1%}"></div></div>'
+            f'<p class="ll-progress-note">{escape(said)}</p>'
         )
         self.bar.layout.display = ""
 

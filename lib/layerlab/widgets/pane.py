@@ -24,7 +24,7 @@ def run_html(run: Run, kind: str, note: str = "") -> str:
     provenance = run.provenance.as_dict()
     parameters = ", ".join(f"{name} = {text(value)}" for name, value in run.config.as_dict().items())
     return (
-        f'<p class="ll-run-title"><strong>{escape(kind.capitalize())} run</strong> '
+        f'<p class="ll-run-title"><span class="ll-badge">{escape(kind)}</span> '
         f'<span class="ll-parameters">{escape(parameters)}</span></p>'
         f"{note_html(note)}"
         f'<div class="ll-figure">{svg}</div>'
@@ -63,8 +63,8 @@ class Pane:
         self.button.add_class("ll-button")
         self.table = ipywidgets.HTML()
         self.widget = ipywidgets.VBox([self.view, self.button, self.table])
-        self.widget.add_class("ll-pane")
-        self.widget.add_class(f"ll-pane--{kind}")
+        self.widget.add_class("ll-side")
+        self.widget.add_class(f"ll-side--{kind}")
         self.button.observe(self._toggled, "value")
         self.clear()
 

@@ -28,8 +28,7 @@ def find(experiment: Experiment, config: Config, store: Store) -> Found:
     try:
         run = store.load(experiment, config)
     except DamagedRun as error:
-        return Found(None, True, f"The stored run for these parameters is damaged and is not shown: {_inside(error, store)}. "
-                                 "Press Run to compute it again.")  # fmt: skip
+        return Found(None, True, f"{_damage(error, store)} Press Run to compute it again.")
     if run is not None:
         return Found(run, True, _age(experiment, run))
     for candidate in sorted(experiment.grid(), key=lambda c: distance(experiment, config, c)):
@@ -79,6 +78,7 @@ def _age(experiment: Experiment, run: Run) -> str:
     return "It was made by another version of the code than the one here; a live run may differ."
 
 
-def _inside(error: DamagedRun, store: Store) -> str:
-    """The message with the file named as seen from the folder of stored runs: a page shows no path of a machine."""
-    return str(error).replace(f"{store.root}/", "")
+def _damage(error: DamagedRun, store: Store) -> str:
+    """What is wrong, with the file named as seen from the folder of stored runs: a page shows no path of a machine."""
+    reason = str(error).replace(f"{store.root}/", "")
+    return f"The stored run for these parameters is damaged and is not shown ({reason})."
