@@ -23,14 +23,14 @@ def draw(experiment: Experiment, result: xr.Dataset) -> Figure:
         return experiment.plot(result)
 
 
-def figure_svg(experiment: Experiment, result: xr.Dataset, prefix: str) -> str:
+def figure_svg(experiment: Experiment, result: xr.Dataset, prefix: str, *, narrow: bool = False) -> str:
     """The figure of a result as an `<svg>` element to be put into a page.
 
     It scales with its container (a viewBox, no size of its own), its text and axes take the colour of the text around
     it (`currentColor`), its ids begin with `prefix` so that many figures live in one page, and it carries
-    the experiment's description as its accessible name.
+    the experiment's description as its accessible name. `narrow` draws the panels one below the other, for a phone.
     """
-    with style.context():
+    with style.context(narrow=narrow):
         figure = experiment.plot(result)
         return to_svg(figure, experiment.describe(result), prefix)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
@@ -60,15 +61,20 @@ _PARAMETERS: dict[str, Any] = {
 
 # matplotlib's settings are global to the process: one figure at a time, also when runs live in threads
 _lock = threading.RLock()
+_narrow = ContextVar("narrow", default=False)
 
 
 @contextmanager
-def context() -> Iterator[None]:
-    """Draw within the book's style; figures made elsewhere keep theirs."""
-    with _lock, mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_PARAMETERS)
-        yield
+def context(*, narrow: bool = False) -> Iterator[None]:
+    """Draw within the book's style; figures made elsewhere keep theirs. `narrow` draws for the width of a phone."""
+    token = _narrow.set(narrow)
+    try:
+        with _lock, mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_PARAMETERS)
+            yield
+    finally:
+        _narrow.reset(token)
 
 
 def figure(
@@ -76,8 +82,19 @@ def figure(
 ) -> tuple[Figure, Any]:
     """A figure of at most 7.2 inches in width and its axes (one, or an array), as `matplotlib.pyplot.subplots` gives.
 
-    It belongs to no window and to no global list, so nothing leaks. `subplots` goes to `Figure.subplots`.
+    It belongs to no window and to no global list, so nothing leaks. `subplots` goes to `Figure.subplots`. Drawn
+    narrow, the panels stand one below the other, each as high as before; the array of axes keeps its shape.
     """
-    size = (width or (4.8 if cols == 1 else 7.2), height or (3.2 * rows))
-    fig = Figure(figsize=size, layout="constrained")
-    return fig, fig.subplots(rows, cols, **subplots)
+    width = width or (4.8 if cols == 1 else 7.2)
+    height = height or 3.2 * rows
+    if not _narrow.get():
+        fig = Figure(figsize=(width, height), layout="constrained")
+        return fig, fig.subplots(rows, cols, **subplots)
+    panel = min(height / rows, 3.0)
+    fig = Figure(figsize=(3.9, panel * rows * cols), layout="constrained")
+    for ratios in ("width_ratios", "height_ratios"):
+        subplots.pop(ratios, None)  # they mean nothing to panels in single file
+    axes = fig.subplots(rows * cols, 1, **subplots)
+    if rows > 1 and cols > 1:
+        axes = axes.reshape(rows, cols)
+    return fig, axes
