@@ -72,6 +72,7 @@ class Pane:
         """Put a run there, with its view as `run_html` gives it."""
         self.run = run
         self.view.value = html
+        self.widget.layout.flex = f"1 1 {_legible_width(html)}px"
         self.button.layout.display = ""
         self._fill_table()
         self.widget.layout.display = ""
@@ -80,6 +81,7 @@ class Pane:
         """Take the run away; `note` says why there is none."""
         self.run = None
         self.view.value = note_html(note)
+        self.widget.layout.flex = "1 1 100%"
         self.button.layout.display = "none"
         self._fill_table()
         self.widget.layout.display = "" if note else "none"
@@ -92,3 +94,9 @@ class Pane:
         shown = self.run is not None and self.button.value
         self.table.value = numbers_html(self.run, self.kind) if shown and self.run is not None else ""
         self.table.layout.display = "" if shown else "none"
+
+
+def _legible_width(html: str) -> int:
+    """Below this width, in pixels, the text of the figure is hard to read: two runs then stand one under the other."""
+    view = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ', html)
+    return round(0.85 * float(view[1])) if view else 300
