@@ -32,9 +32,10 @@ def _checkout() -> Path:
 
 def build_book(arguments: argparse.Namespace) -> int:
     """Build what is out of date; exit status 1 if it fails."""
+    top = _checkout()
     from layerlab.serving.build import build
 
-    return build(_checkout(), strict=arguments.strict, fresh=arguments.fresh)
+    return build(top, strict=arguments.strict, fresh=arguments.fresh)
 
 
 def serve_book(arguments: argparse.Namespace) -> int:
