@@ -19,6 +19,8 @@ def package(tmp_path, monkeypatch):
         "all.py": "import fakelib.room\n",
         "star.py": "from fakelib.room import *\n",
         "module.py": "from fakelib import deep\n",
+        "attribute.py": "from fakelib import room\n\ndef run():\n    return room.alpha()\n",
+        "whole.py": "from fakelib import room as r\n\ndef run(name):\n    return getattr(r, name)()\n",
     }
     for name, text in files.items():
         (top / name).parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +42,9 @@ def names(modules):
         ("fakelib.all", ["all", "deep", "room", "room.a", "room.b"]),
         ("fakelib.star", ["deep", "room", "room.a", "room.b", "star"]),
         ("fakelib.module", ["deep", "module"]),
+        ("fakelib.attribute", ["attribute", "room.a"]),
+        ("fakelib.attribute:run", ["attribute", "room.a"]),
+        ("fakelib.whole:run", ["deep", "room", "room.a", "room.b", "whole"]),
     ],
 )
 def test_imports_are_followed_to_where_the_code_is(package, start, found):

@@ -62,6 +62,7 @@ def fingerprint(modules: Iterable[str] | str, *, package: str = PACKAGE) -> str:
     return digest.hexdigest()[:16]
 
 
+@cache
 def significant(source: str) -> str:
     """Python source without comments, docstrings, blank lines and trailing spaces."""
     lines = source.splitlines()
@@ -122,18 +123,38 @@ def _tree(module: str) -> tuple[ast.Module, bool]:
 
 
 def _imports(nodes: Iterable[ast.AST], module: str, is_package: bool, package: str) -> set[str]:
-    """The modules of the package that the import statements in `nodes` bring in."""
+    """The modules of the package whose code the statements in `nodes` bring in."""
     found: set[str] = set()
+    rooms: dict[str, str] = {}  # names bound to a package, of which perhaps only some attributes are used
+    everything = [sub for node in nodes for sub in ast.walk(node)]
+    for sub in everything:
+        if isinstance(sub, ast.Import):
+            found |= {a.name for a in sub.names if a.name.partition(".")[0] == package and _exists(a.name)}
+        elif isinstance(sub, ast.ImportFrom):
+            base = _base(sub, module, is_package)
+            if base.partition(".")[0] != package or not _exists(base):
+                continue
+            for alias in sub.names:
+                whole = f"{base}.{alias.name}"
+                if alias.name != "*" and _exists(whole) and _file(whole)[1]:
+                    rooms[alias.asname or alias.name] = whole
+                else:
+                    found |= _resolve(base, alias.name)
+    return (found | _used(everything, rooms)) - {module}
+
+
+def _used(nodes: Iterable[ast.AST], rooms: dict[str, str]) -> set[str]:
+    """The modules behind the attributes that are taken of packages; the whole package where it is used as such."""
+    found: set[str] = set()
+    attributes = [n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
+    taken = {id(n.value) for n in attributes}
+    for node in attributes:
+        if isinstance(node.value, ast.Name) and node.value.id in rooms:
+            found |= _resolve(rooms[node.value.id], node.attr)
     for node in nodes:
-        for sub in ast.walk(node):
-            if isinstance(sub, ast.Import):
-                found |= {a.name for a in sub.names if a.name.partition(".")[0] == package and _exists(a.name)}
-            elif isinstance(sub, ast.ImportFrom):
-                base = _base(sub, module, is_package)
-                if base.partition(".")[0] == package and _exists(base):
-                    for alias in sub.names:
-                        found |= _resolve(base, alias.name)
-    return found - {module}
+        if isinstance(node, ast.Name) and id(node) not in taken and node.id in rooms:
+            found.add(rooms[node.id])
+    return found
 
 
 def _base(node: ast.ImportFrom, module: str, is_package: bool) -> str:

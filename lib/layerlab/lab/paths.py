@@ -7,12 +7,10 @@ from pathlib import Path
 
 import platformdirs
 
-import layerlab
-
 
 def checkout() -> Path | None:
     """The project's own checkout when layerlab runs from one (an editable install), else None."""
-    top = Path(layerlab.__file__).resolve().parents[2]
+    top = Path(__file__).resolve().parents[3]
     return top if (top / "_config.yml").is_file() and (top / "book").is_dir() else None
 
 
