@@ -78,6 +78,20 @@ def test_a_constant_that_a_function_uses_counts(package):
     assert fingerprint("fakelib.two:run", package="fakelib") != before
 
 
+def test_decorators_count_and_imports_of_other_things_do_not(package):
+    path = package / "two.py"
+    text = (
+        "from fakelib.room import alpha, beta\nimport functools\n\n@functools.cache\ndef run():\n    return alpha()\n"
+    )
+    path.write_text(text)
+    before = fingerprint("fakelib.two:run", package="fakelib")
+    assert closure("fakelib.two:run", package="fakelib") == ["fakelib.room.a", "fakelib.two"]
+    path.write_text(text.replace(", beta", ""))
+    assert fingerprint("fakelib.two:run", package="fakelib") == before
+    path.write_text(text.replace("cache", "wraps"))
+    assert fingerprint("fakelib.two:run", package="fakelib") != before
+
+
 def test_words_do_not_count():
     plain = "def f(x):\n    y = 'a # b'\n    return x\n"
     wordy = (

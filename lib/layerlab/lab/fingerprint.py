@@ -34,11 +34,7 @@ def closure(modules: Iterable[str] | str, *, package: str = PACKAGE) -> list[str
             continue
         seen.add((module, wanted))
         tree, is_package = _tree(module)
-        if wanted:
-            names = _reachable(tree, wanted.split(","))
-            nodes: Iterable[ast.AST] = [n for n in tree.body if _binds(n) & names or _always(n)]
-        else:
-            nodes = [tree]
+        nodes = _parts(tree, wanted.split(",")) if wanted else tree.body
         todo += [(target, "") for target in _imports(nodes, module, is_package, package)]
     return sorted({module for module, _ in seen})
 
@@ -54,10 +50,7 @@ def fingerprint(modules: Iterable[str] | str, *, package: str = PACKAGE) -> str:
     for module in closure(modules, package=package):
         source = _source(module)
         if module in partial:
-            tree, _ = _tree(module)
-            names = _reachable(tree, partial[module])
-            parts = [n for n in tree.body if _binds(n) & names or _always(n)]
-            source = "\n".join(ast.get_source_segment(source, n) or "" for n in parts)
+            source = "\n".join(_text(part, source) for part in _parts(_tree(module)[0], partial[module]))
         digest.update(f"{module}\n{significant(source)}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -179,6 +172,30 @@ def _resolve(module: str, name: str, depth: int = 0) -> set[str]:
                     base = _base(node, module, is_package)
                     return _resolve(base, alias.name, depth + 1) if _exists(base) else {module}
     return {module}
+
+
+def _parts(tree: ast.Module, wanted: list[str]) -> list[ast.stmt]:
+    """The top-level statements of a module that the definitions of `wanted` need; of imports only the needed names."""
+    names = _reachable(tree, wanted)
+    parts: list[ast.stmt] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            kept = [a for a in node.names if (a.asname or a.name).partition(".")[0] in names]
+            parts += [ast.Import(kept)] if kept else []
+        elif isinstance(node, ast.ImportFrom):
+            kept = [a for a in node.names if (a.asname or a.name) in names or a.name == "*"]
+            parts += [ast.ImportFrom(node.module, kept, node.level)] if kept else []
+        elif _binds(node) & names or _always(node):
+            parts.append(node)
+    return parts
+
+
+def _text(node: ast.stmt, source: str) -> str:
+    """The source of a statement with its decorators; imports, which may have been trimmed, as Python writes them."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return ast.unparse(node)
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+    return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
 
 
 def _binds(node: ast.stmt) -> set[str]:
