@@ -35,7 +35,8 @@ class Explorer(ipywidgets.VBox):
     ) -> None:
         self.experiment = experiment
         self.store = store or Store()
-        self._job: Job | None = None
+        self._job: Job | None = None  # the one under way
+        self._last: Job | None = None  # the one started last: its thread may still be showing the end
         self._shut = False
         self._asked = 0  # counts the changes of the parameters: a drawing made for an older one is dropped
         self._drawing = threading.Lock()
@@ -95,6 +96,7 @@ class Explorer(ipywidgets.VBox):
             self._waiting, self._started, self._progressed, self._finished, self._failed, self._cancelled
         )
         self._job = Job(self.experiment, config, self.device.value, listener)
+        self._last = self._job
         self._job.start()
 
     def cancel(self) -> None:
@@ -107,8 +109,7 @@ class Explorer(ipywidgets.VBox):
     def wait(self, timeout: float = 60.0) -> bool:
         """Wait until nothing is computed or drawn for this widget; False if that took longer than `timeout` seconds."""
         end = time.monotonic() + timeout
-        job = self._job
-        done = job is None or job.join(max(0.0, end - time.monotonic()))
+        done = self._last is None or self._last.join(max(0.0, end - time.monotonic()))
         for thread in list(self._threads):
             thread.join(max(0.0, end - time.monotonic()))
             done = done and not thread.is_alive()
@@ -255,19 +256,26 @@ class Explorer(ipywidgets.VBox):
     def _finished(self, run: Run) -> None:
         self._say("Drawing …")
         try:
-            html = run_html(run, "live")
+            html = run_html(run, "live", self._other_code(run))
         except Exception as error:  # a result that cannot be drawn
             self._failed(error)
             return
-        self._end(f"Finished in {run.provenance.wall_seconds:.3g} s on the {run.provenance.device} device.")
         if not self._shut:
             self.live.show(run, html)
             self._estimate()
+        self._end(f"Finished in {run.provenance.wall_seconds:.3g} s on the {run.provenance.device} device.")
+
+    def _other_code(self, run: Run) -> str:
+        """A sentence if the stored run on show has the same parameters but was made by other code."""
+        other = self.stored.run
+        if other is None or other.config != run.config or other.provenance.fingerprint == run.provenance.fingerprint:
+            return ""
+        return "The stored run was made by another version of the code: the two may differ for that reason."
 
     def _failed(self, error: BaseException) -> None:
-        self._end("The run failed.")
         if not self._shut:
             self.error.value = fault_html(error)
+        self._end("The run failed.")
 
     def _cancelled(self) -> None:
         self._end("Cancelled.")

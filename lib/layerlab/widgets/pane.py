@@ -11,6 +11,7 @@ import ipywidgets
 
 from layerlab.lab import Run, figure_svg
 from layerlab.widgets import parts
+from layerlab.widgets.faults import fault_html
 from layerlab.widgets.stored import text
 
 ROWS = 500
@@ -91,9 +92,12 @@ class Pane:
         self._fill_table()
 
     def _fill_table(self) -> None:
-        shown = self.run is not None and self.button.value
-        self.table.value = numbers_html(self.run, self.kind) if shown and self.run is not None else ""
-        self.table.layout.display = "" if shown else "none"
+        run = self.run if self.button.value else None
+        self.table.layout.display = "none" if run is None else ""
+        try:
+            self.table.value = "" if run is None else numbers_html(run, self.kind)
+        except Exception as error:  # an experiment's own table may fail
+            self.table.value = fault_html(error)
 
 
 def _legible_width(html: str) -> int:

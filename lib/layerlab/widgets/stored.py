@@ -30,15 +30,15 @@ def find(experiment: Experiment, config: Config, store: Store) -> Found:
     except DamagedRun as error:
         return Found(None, True, f"{_damage(error, store)} Press Run to compute it again.")
     if run is not None:
-        return Found(run, True, _age(experiment, run))
+        return Found(run, True)
     for candidate in sorted(experiment.grid(), key=lambda c: distance(experiment, config, c)):
         try:
             run = store.load(experiment, candidate)
         except DamagedRun:
             continue
         if run is not None:
-            note = f"No stored run for these parameters. The nearest one is shown: {differing(config, candidate)}."
-            return Found(run, False, " ".join(filter(None, (note, _age(experiment, run)))))
+            nearest = differing(config, candidate)
+            return Found(run, False, f"No stored run for these parameters. The nearest one is shown: {nearest}.")
     return Found(None, False, "This experiment has no stored runs here. Press Run to compute this one.")
 
 
@@ -70,12 +70,6 @@ def _apart(p: Parameter, one: object, other: object) -> float:
         return abs(math.log(one / other)) / width
     width = p.high - p.low if p.low is not None and p.high is not None and p.high > p.low else abs(one) + abs(other)
     return abs(one - other) / width
-
-
-def _age(experiment: Experiment, run: Run) -> str:
-    if run.provenance.fingerprint == experiment.fingerprint():
-        return ""
-    return "It was made by another version of the code than the one here; a live run may differ."
 
 
 def _damage(error: DamagedRun, store: Store) -> str:
