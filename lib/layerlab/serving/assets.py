@@ -60,7 +60,7 @@ class AssetsError(RuntimeError):
 
 
 def install(top: Path) -> Path:
-    """Install the packages of `top`/package-lock.json into `top`/node_modules unless they are there; returns that folder.
+    """Install the packages of `top`/package-lock.json into `top`/node_modules, if needed; returns it.
 
     Nothing is done, and no network is needed, where the folder was made from the same lock file.
     Raises AssetsError, in one sentence, without npm, without network, or where the folder cannot be written.
@@ -158,7 +158,9 @@ _NOT_WRITABLE = ("EACCES", "EROFS", "EPERM", "ENOSPC")
 def _reason(output: str, top: Path) -> str:
     """One sentence for what npm says at length."""
     if any(word in output for word in _NO_NETWORK):
-        return "the files that the pages load could not be fetched: there is no way to the npm registry; connect and try again"
+        return (
+            "the files that the pages load could not be fetched: the npm registry cannot be reached"
+        )
     if any(word in output for word in _NOT_WRITABLE):
         return f"{top / 'node_modules'} cannot be written: check its permissions and the space on the disk"
     lines = [line.removeprefix("npm error").strip() for line in output.splitlines() if line.startswith("npm error")]

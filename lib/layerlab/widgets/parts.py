@@ -26,7 +26,7 @@ def number(value: float | int | None, digits: int = 4) -> str:
         return "not a number"
     if isinstance(value, float) and math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if isinstance(value, int) or float(value).is_integer() and abs(value) < 1e7:
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e7):
         return f"{int(value):,}".replace(",", "\u202f").replace("-", "−")
     mantissa, _, power = f"{value:.{digits}g}".partition("e")
     text = mantissa.replace("-", "−")
@@ -74,7 +74,9 @@ def summary(provenance: Mapping[str, Any], kind: str = "stored") -> str:
     """Provenance in one line, for the head of its details."""
     seeds = provenance["parameters"].get("seeds", 1)
     took = in_words(provenance["wall_seconds"])
-    return f"{kind} · {seeds} seed{'s' if seeds != 1 else ''} · {provenance['device']}, {took} · {provenance['date'][:10]}"
+    return (
+        f"{kind} · {seeds} seed{'s' if seeds != 1 else ''} · {provenance['device']}, {took} · {provenance['date'][:10]}"
+    )
 
 
 def _claim(claim: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The replay of an experiment in a page without a kernel: every stored run drawn, and the element that shows them.
 
-`write` puts one JSON file for each stored run (figure, claims, provenance) and one for its table beside the pages;
+`write` puts JSON files for each stored run beside the pages: figure, claims and provenance, the same with the figure
+drawn for a phone, and the table;
 `element` gives the HTML of the `<layerlab-replay>` element, whole without JavaScript for the run shown first.
 Drawings are kept between builds in a folder and made again only when the result or the code that draws has changed.
 """
@@ -12,6 +13,7 @@ import importlib
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,12 +53,12 @@ class Replay:
     missing: tuple[str, ...]
     damaged: tuple[str, ...]
 
-    @property
-    def start(self) -> int:
-        """The index of the run that is shown first."""
+    def start(self, parameters: Mapping[str, Any] | None = None) -> int:
+        """The index of the run that is shown first: the default one with these `parameters`, if it is stored."""
         configs = [p.config for p in self.points]
         default = self.experiment.default()
-        return configs.index(default) if default in configs else 0
+        wanted = self.experiment.config(**{**default.as_dict(), **(parameters or {})})
+        return next((configs.index(c) for c in (wanted, default) if c in configs), 0)
 
     @property
     def digest(self) -> str:
@@ -104,7 +106,7 @@ def manifest(replay: Replay) -> dict[str, Any]:
     return {
         "name": replay.experiment.name,
         "digest": replay.digest,
-        "start": replay.start,
+        "start": replay.start(),
         "fields": [
             {
                 "name": field.name,
@@ -125,7 +127,7 @@ def manifest(replay: Replay) -> dict[str, Any]:
 
 
 def drawn(replay: Replay, index: int) -> dict[str, Any]:
-    """The run at `index` as the page shows it: `alt`, `svg`, `claims`, `provenance`, `summary`, `table`.
+    """The run at `index` as the page shows it: `alt`, `svg`, `narrow`, `claims`, `provenance`, `summary`, `table`.
 
     Taken from the kept drawings where they are up to date, else drawn and kept.
     """
@@ -153,8 +155,9 @@ def write(replay: Replay, out: Path, jobs: int = -1) -> list[Path]:
     files: dict[Path, str] = {}
     for index, point in enumerate(replay.points):
         run = drawn(replay, index)
-        table = run.pop("table")
+        table, narrow = run.pop("table"), run.pop("narrow")
         files[folder / f"{point.file}.json"] = _dump(run)
+        files[folder / f"{point.file}.narrow.json"] = _dump(run | {"svg": narrow})
         files[folder / f"{point.file}.table.json"] = _dump(table)
     for path in folder.glob("*.json"):
         if path not in files:
@@ -162,8 +165,11 @@ def write(replay: Replay, out: Path, jobs: int = -1) -> list[Path]:
     return [path for path, text in files.items() if _write_if_changed(path, text)]
 
 
-def element(replay: Replay, base: str) -> str:
-    """The HTML of the element; `base` is the address of the replay's folder as seen from the page."""
+def element(replay: Replay, base: str, parameters: Mapping[str, Any] | None = None) -> str:
+    """The HTML of the element; `base` is the address of the replay's folder as seen from the page.
+
+    It starts with the stored run that has these `parameters` (the others as in the default run), if there is one.
+    """
     experiment = replay.experiment
     title = escape(experiment.title)
     if not replay.points:
@@ -171,15 +177,17 @@ def element(replay: Replay, base: str) -> str:
             f'<figure class="ll-view"><p class="ll-error">No stored run of “{title}” is there. '
             f"Make them with <code>layerlab sweep {escape(experiment.name)}</code>.</p></figure>"
         )
-    run = drawn(replay, replay.start)
-    data = _dump(manifest(replay)).replace("<", "\\u003c")
+    start = replay.start(parameters)
+    run = drawn(replay, start)
+    data = _dump(manifest(replay) | {"start": start}).replace("<", "\\u003c")
     return (
         f'<layerlab-replay name="{escape(experiment.name)}" base="{escape(base)}">'
         f'<figure class="ll-view" aria-label="{title}">'
         f'<script type="application/json" class="ll-manifest">{data}</script>'
         f'<figcaption class="ll-title">{title}</figcaption>'
-        f'<div class="ll-controls">{_now(replay)}</div>'
-        f'<div class="ll-figure">{run["svg"]}</div>'
+        f'<div class="ll-controls">{_now(replay, start)}</div>'
+        f'<div class="ll-figure ll-figure--wide">{run["svg"]}</div>'
+        f'<div class="ll-figure ll-figure--narrow">{run["narrow"]}</div>'
         f'<p class="ll-note" hidden></p>'
         f'<div class="ll-evidences"><p class="ll-heading">What theory says of this run</p>'
         f'<div class="ll-claims-slot">{run["claims"]}</div></div>'
@@ -190,9 +198,9 @@ def element(replay: Replay, base: str) -> str:
     )
 
 
-def _now(replay: Replay) -> str:
+def _now(replay: Replay, start: int) -> str:
     """The sliders' values as text: what a reader without JavaScript sees in the place of the sliders."""
-    config = replay.points[replay.start].config
+    config = replay.points[start].config
     pairs = [f"{escape(f.label)} = {escape(_text(getattr(config, f.name)))}" for f, _ in axes(replay.experiment)]
     return f'<p class="ll-static">{", ".join(pairs)}</p>' if pairs else ""
 
@@ -201,11 +209,12 @@ def _draw(experiment: Experiment, store: Store, point: Point, kept: Path) -> dic
     run = store.load(experiment, point.config)
     if run is None:
         raise LookupError(f"the stored run {point.config.key()} of {experiment.name} has gone away during the build")
-    provenance = run.provenance.as_dict()
+    provenance = run.provenance.as_dict() | {"parameters": run.config.as_dict()}  # in their own order
     table = experiment.table(run.result)
     drawing = {
         "alt": experiment.describe(run.result),
-        "svg": figure_svg(experiment, run.result, point.prefix),
+        "svg": _compact(figure_svg(experiment, run.result, point.prefix)),
+        "narrow": _compact(figure_svg(experiment, run.result, f"{point.prefix}n", narrow=True)),
         "claims": parts.claims_html(run.claims()),
         "provenance": parts.provenance_html(provenance),
         "summary": parts.summary(provenance),
@@ -219,6 +228,13 @@ def _draw(experiment: Experiment, store: Store, point: Point, kept: Path) -> dic
         old.unlink(missing_ok=True)
     _write_if_changed(kept, _dump(drawing))
     return drawing
+
+
+def _compact(svg: str) -> str:
+    """The same picture in fewer bytes: hundredths of a point are enough, and the style sheet says the joins once."""
+    svg = re.sub(r"<defs>\s*<style[^>]*>[^<]*</style>\s*</defs>\n?", "", svg)
+    places = re.compile(r'\s(?:d|x|y|width|height|points)="[^"]*"|translate\([^)]*\)')
+    return places.sub(lambda match: re.sub(r"(\d\.\d\d)\d+", r"\1", match[0]), svg)
 
 
 def _draw_by_name(name: str, module: str, root: Path, point: Point, kept: Path) -> None:

@@ -31,6 +31,10 @@
       this.live = el("p", { className: "ll-live" });
       this.live.setAttribute("aria-live", "polite");
       this.append(this.live);
+      for (const kind of ["wide", "narrow"]) this.part(`figure--${kind}`).run = this.shown;
+      new ResizeObserver(() => {
+        if (this.shown && this.slot.box.run !== this.shown && this.find(this.at) === this.shown) this.update();
+      }).observe(this);
       const near = () => this.prefetch();
       this.addEventListener("pointerenter", near, { once: true });
       this.addEventListener("focusin", near, { once: true });
@@ -95,6 +99,12 @@
       foot.after(this.numbers);
     }
 
+    // The page holds the figure twice, drawn wide and for a phone; the style sheet shows the one that fits.
+    get slot() {
+      const narrow = this.part("figure--narrow");
+      return getComputedStyle(narrow).display === "none" ? { box: this.part("figure--wide"), suffix: "" } : { box: narrow, suffix: ".narrow" };
+    }
+
     load(file) {
       if (!this.files.has(file)) {
         const address = `${this.getAttribute("base")}/${encodeURIComponent(file)}.json?v=${this.manifest.digest}`;
@@ -115,18 +125,20 @@
       const run = this.find(this.at);
       if (!run) return this.showMissing();
       this.wanted = run;
+      const { box, suffix } = this.slot;
       try {
-        const data = await this.load(run.file);
-        if (this.wanted === run) this.show(run, data);
+        const data = await this.load(run.file + suffix);
+        if (this.wanted === run) this.show(run, data, box);
       } catch (error) {
         if (this.wanted === run) this.showFailure(error);
       }
     }
 
-    show(run, data) {
+    show(run, data, box) {
       this.shown = run;
       this.say(null);
-      this.part("figure").innerHTML = data.svg;
+      box.innerHTML = data.svg;
+      box.run = run;
       this.part("claims-slot").innerHTML = data.claims;
       this.part("provenance-slot").innerHTML = data.provenance;
       this.part("summary").textContent = data.summary;
@@ -138,11 +150,12 @@
 
     prefetch() {
       const idle = window.requestIdleCallback || ((action) => setTimeout(action, 100));
+      const { suffix } = this.slot;
       idle(() => {
         this.at.forEach((value, i) => {
           for (const step of [-1, 1]) {
             const run = this.find(this.at.with ? this.at.with(i, value + step) : this.at.map((v, j) => (j === i ? v + step : v)));
-            if (run) this.load(run.file).catch(() => {});
+            if (run) this.load(run.file + suffix).catch(() => {});
           }
         });
       });
