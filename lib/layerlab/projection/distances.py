@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # A pair nearer than this share of |a|^2 + |b|^2 is computed again from its difference: the Gram form keeps about
 # 16 - 3 digits of the pairs above it.
 _NEAR = 1e-3
+_SAFE_EXPONENT = 400  # numbers up to 2^400 and differences down to 2^-500 have squares that a float64 holds
 _BLOCK_ENTRIES = {"cpu": 2**22, "cuda": 2**26}  # distances held at a time; a block needs a few times their 8 bytes
 _MOST_PAIRS = 500_000_000  # 4 GB as float64: beyond it `distortion` would exhaust a usual computer
 
@@ -58,31 +59,34 @@ def distortion(x: Any, fx: Any) -> Any:
 
 
 class _Points:
-    """Rows ready for distances: float64 on the device, scaled by a power of two so that no square overflows."""
+    """Rows ready for distances: float64 on the device, and at a scale (a power of two) whose squares a float holds."""
 
     def __init__(self, rows: Any, device: Any) -> None:
         work = _on_work_device(rows, device)
         largest = float(work.abs().max())
-        self.exponent = max(-1000, min(1000, math.frexp(largest)[1])) if largest > 0 else 0
-        self.work = work * math.ldexp(1.0, -self.exponent)
+        exponent = math.frexp(largest)[1]
+        self.exponent = max(-1000, min(1000, exponent)) if abs(exponent) > _SAFE_EXPONENT else 0
+        self.work = work * math.ldexp(1.0, -self.exponent) if self.exponent else work
         self.centred = self.work - self.work.mean(dim=0)
-        self.norms = (self.centred * self.centred).sum(dim=1)
+        self.norms = self.centred.square().sum(dim=1)
         self.n = self.work.shape[0]
 
     def squared(self, start: int, rows: int) -> torch.Tensor:
         """Squared distances (in scaled units) from rows start..start+rows to rows start..n."""
         import torch
 
-        sums = self.norms[start : start + rows, None] + self.norms[None, start:]
-        squares = torch.addmm(sums, self.centred[start : start + rows], self.centred[start:].T, alpha=-2.0)
-        near = squares <= _NEAR * sums
+        left, right = self.norms[start : start + rows, None], self.norms[start:]
+        squares = torch.addmm(left + right, self.centred[start : start + rows], self.centred[start:].T, alpha=-2.0)
+        near = squares <= _NEAR * (left + right.max())  # no pair missed, at little memory; sifted below
         near[:, :rows] = near[:, :rows].triu(1)
         first, second = near.nonzero(as_tuple=True)
+        sift = squares[first, second] <= _NEAR * (left[first, 0] + right[second])
+        first, second = first[sift], second[sift]
         step = max(1, 2**20 // self.work.shape[1])
         for begin in range(0, len(first), step):
             i, j = first[begin : begin + step], second[begin : begin + step]
             difference = self.work[start + i] - self.work[start + j]
-            squares[i, j] = (difference * difference).sum(dim=1)
+            squares[i, j] = difference.square_().sum(dim=1)
         return squares
 
 
@@ -124,7 +128,7 @@ def _on_work_device(rows: Any, device: Any) -> torch.Tensor:
     target = torch.device(device) if device is not None else tensor.device
     if target.type == "mps":
         target = torch.device("cpu")
-    return tensor.to(target).to(torch.float64)
+    return tensor.to(target).to(torch.float64).contiguous()  # one layout, one order of summation
 
 
 def _blocks(n: int, block: int | None, device: str) -> Iterator[tuple[int, int]]:

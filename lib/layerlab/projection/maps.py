@@ -34,7 +34,7 @@ class RandomMap:
         if x.shape[1] != self.d:
             raise ValueError(f"x must have d = {self.d} columns, not {x.shape[1]}")
         if not is_tensor(x):
-            return np.asarray((self.matrix.astype(x.dtype, copy=False) @ x.T).T)
+            return np.ascontiguousarray((self.matrix.astype(x.dtype, copy=False) @ x.T).T)
         torch = sys.modules["torch"]
         dense = self.matrix if self.kind != "sparse" else self.matrix.toarray()
         return x @ torch.as_tensor(dense).to(device=x.device, dtype=x.dtype).T
