@@ -210,6 +210,12 @@ class MLP:
         storage = self.storage.detach().clone().to(dtype or self.dtype).to(device or self.device)
         return self._with(self.count, storage)
 
+    def requires_grad_(self, required: bool = True) -> MLP:
+        """Lets autograd follow `storage` (its `.grad` is laid out alike, see `views`), or stops it."""
+        self.storage.requires_grad_(required)
+        self._adopt(self.count, self.storage)
+        return self
+
     def load_(self, other: MLP) -> MLP:
         """Takes over the parameters of networks of the same shape, in place. Raises ValueError for another shape."""
         if (other.widths, other.count, other.has_biases) != (self.widths, self.count, self.has_biases):
