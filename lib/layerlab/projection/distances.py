@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # 16 - 3 digits of the pairs above it.
 _NEAR = 1e-3
 _SAFE_EXPONENT = 400  # numbers up to 2^400 and differences down to 2^-500 have squares that a float64 holds
-_BLOCK_ENTRIES = {"cpu": 2**22, "cuda": 2**26}  # distances held at a time; a block needs a few times their 8 bytes
+_BLOCK_ENTRIES = {"cpu": 2**20, "cuda": 2**26}  # distances held at a time; a block needs a few times their 8 bytes
 _MOST_PAIRS = 500_000_000  # 4 GB as float64: beyond it `distortion` would exhaust a usual computer
 
 
@@ -73,10 +73,9 @@ class _Points:
 
     def squared(self, start: int, rows: int) -> torch.Tensor:
         """Squared distances (in scaled units) from rows start..start+rows to rows start..n."""
-        import torch
-
         left, right = self.norms[start : start + rows, None], self.norms[start:]
-        squares = torch.addmm(left + right, self.centred[start : start + rows], self.centred[start:].T, alpha=-2.0)
+        squares = (-2 * self.centred[start : start + rows]) @ self.centred[start:].T
+        squares.add_(left).add_(right)
         near = squares <= _NEAR * (left + right.max())  # no pair missed, at little memory; sifted below
         near[:, :rows] = near[:, :rows].triu(1)
         first, second = near.nonzero(as_tuple=True)
