@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +76,7 @@ def plain(x: Tensor, y: Tensor, batch_size: int, epochs: int, seed: int, loader:
     """One network, trained as one would without this library."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(WIDTHS, WIDTHS[1:], strict=False):
+    for fan_in, fan_out in pairwise(WIDTHS):
         layers += [nn.Linear(fan_in, fan_out), nn.Tanh()]
     model = nn.Sequential(*layers[:-1]).to(x.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=4e-4)

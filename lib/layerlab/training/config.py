@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def log_spaced(last: int, count: int) -> list[int]:
 
 def per_network(name: str, value: float | Sequence[float], count: int) -> list[float]:
     """One number per network; raises ValueError for a sequence of another length."""
-    if isinstance(value, int | float):
+    if not isinstance(value, Sequence):
         return [float(value)] * count
     if len(value) != count:
         raise ValueError(f"{name} has {len(value)} values; allowed are one, or one for each of {count} networks")
@@ -112,6 +113,6 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
 
 
 def _each_positive(name: str, value: float | Sequence[float]) -> None:
-    for each in [value] if isinstance(value, int | float) else value:
-        if not (isinstance(each, int | float) and each > 0 and math.isfinite(each)):
+    for each in value if isinstance(value, Sequence) else [value]:
+        if not (isinstance(each, Real) and 0 < float(each) < math.inf):
             raise ValueError(f"{name} is {value!r}; it must be positive and finite")

@@ -125,15 +125,15 @@ class _Run:
         self.dropped = dropped_weights(masks, networks)
         self.gradient = torch.empty_like(self.given)
         self.optimiser = Optimiser(config, networks)
-        if self.dropped is not None:
-            self.optimiser.parameters.masked_fill_(self.dropped, 0)
-        self.initial = networks.copy() if config.alpha is not None else None
         self.alpha: Tensor | float = 1.0
         if config.alpha is not None:
             alphas = per_network("alpha", config.alpha, count)
             self.alpha = torch.tensor(alphas, dtype=networks.dtype, device=networks.device).view(-1, 1, 1)
         self.sets = {name: EvaluationSet(name, data, networks, config) for name, data in evaluate.items()}
         self.schedule = checked_schedule(record_at, unit, self.total, self.per_epoch)
+        if self.dropped is not None:  # from here on nothing is refused: now the networks may change
+            self.optimiser.parameters.masked_fill_(self.dropped, 0)
+        self.initial = networks.copy() if config.alpha is not None else None
         self.done = 0
         self.passes: dict[int, Backprop] = {}
         self.static: tuple[Tensor, Tensor] | None = None
