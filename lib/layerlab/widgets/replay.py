@@ -30,6 +30,7 @@ from layerlab.widgets import parts
 
 MIME = "application/vnd.layerlab.replay+json"
 FOLDER = "_static/replay"
+PARALLEL_FROM = 8  # so many drawings are worth the start of other processes
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def write(replay: Replay, out: Path, jobs: int = -1) -> list[Path]:
     Many missing drawings are made in parallel (`jobs` as joblib counts them). Returns the files written anew.
     """
     missing = [p for p in replay.points if not _kept(replay, p).is_file()]
-    if len(missing) > 6:
+    if len(missing) >= PARALLEL_FROM:
         from joblib import Parallel, delayed
 
         name, module, root = replay.experiment.name, replay.experiment.module.__name__, replay.store.root
@@ -186,9 +187,9 @@ def element(replay: Replay, base: str, parameters: Mapping[str, Any] | None = No
         f'<script type="application/json" class="ll-manifest">{data}</script>'
         f'<figcaption class="ll-title">{title}</figcaption>'
         f'<div class="ll-controls">{_now(replay, start)}</div>'
+        f'<p class="ll-note" hidden></p>'
         f'<div class="ll-figure ll-figure--wide">{run["svg"]}</div>'
         f'<div class="ll-figure ll-figure--narrow">{run["narrow"]}</div>'
-        f'<p class="ll-note" hidden></p>'
         f'<div class="ll-evidences"><p class="ll-heading">What theory says of this run</p>'
         f'<div class="ll-claims-slot">{run["claims"]}</div></div>'
         f'<div class="ll-foot"><details class="ll-provenance"><summary>Provenance: '

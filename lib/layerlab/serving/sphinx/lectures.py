@@ -117,7 +117,7 @@ def setup(app: Sphinx) -> None:
 def _item(app: Sphinx, docname: str, name: str, topic: dict[str, str], pages: list[str]) -> nodes.list_item:
     first = nodes.paragraph("", "", nodes.inline("", name, classes=["ll-topic-code"]), nodes.Text(" "))
     first += nodes.strong("", topic["title"])
-    second = nodes.paragraph("", topic["shows"][:1].upper() + topic["shows"][1:] + ".", classes=["ll-topic-shows"])
+    second = nodes.paragraph("", topic["shows"], classes=["ll-topic-shows"])
     third = nodes.paragraph(classes=["ll-topic-where"])
     if not pages:
         third += nodes.Text("not yet covered")

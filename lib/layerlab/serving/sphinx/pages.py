@@ -35,6 +35,10 @@ def assemble(app: Sphinx, pagename: str, template: str, context: dict[str, Any],
     """Give a page its scripts, styles and bar, and write its notebook."""
     app.add_css_file("layerlab.css", priority=600)
     app.add_css_file("book.css", priority=610)
+    if not app.env.get_domain("math").data["has_equations"].get(pagename):
+        # Sphinx gives MathJax also to the pages whose subpages hold formulas
+        files = context.get("script_files", [])
+        files[:] = [file for file in files if not str(getattr(file, "filename", "")).endswith(app.config.mathjax_path)]
     record = records.pages(app.env).get(pagename)
     if record is None:
         return

@@ -25,13 +25,13 @@
       this.files = new Map();
       this.at = [...this.manifest.runs[this.manifest.start].at];
       this.shown = this.find(this.at);
-      this.part = (name) => this.querySelector(`.ll-${name}`);
+      this.piece = (name) => this.querySelector(`.ll-${name}`);
       this.buildControls();
       this.buildNumbers();
       this.live = el("p", { className: "ll-live" });
       this.live.setAttribute("aria-live", "polite");
       this.append(this.live);
-      for (const kind of ["wide", "narrow"]) this.part(`figure--${kind}`).run = this.shown;
+      for (const kind of ["wide", "narrow"]) this.piece(`figure--${kind}`).run = this.shown;
       new ResizeObserver(() => {
         if (this.shown && this.slot.box.run !== this.shown && this.find(this.at) === this.shown) this.update();
       }).observe(this);
@@ -49,7 +49,7 @@
     }
 
     buildControls() {
-      const box = this.part("controls");
+      const box = this.piece("controls");
       box.replaceChildren();
       if (!this.manifest.fields.length) box.hidden = true;
       this.inputs = this.manifest.fields.map((field, i) => {
@@ -84,7 +84,7 @@
     }
 
     buildNumbers() {
-      const foot = this.part("foot");
+      const foot = this.piece("foot");
       const id = `${this.id}-numbers`;
       const button = el("button", { type: "button", className: "ll-button", textContent: "Numbers" });
       button.setAttribute("aria-expanded", "false");
@@ -101,8 +101,8 @@
 
     // The page holds the figure twice, drawn wide and for a phone; the style sheet shows the one that fits.
     get slot() {
-      const narrow = this.part("figure--narrow");
-      return getComputedStyle(narrow).display === "none" ? { box: this.part("figure--wide"), suffix: "" } : { box: narrow, suffix: ".narrow" };
+      const narrow = this.piece("figure--narrow");
+      return getComputedStyle(narrow).display === "none" ? { box: this.piece("figure--wide"), suffix: "" } : { box: narrow, suffix: ".narrow" };
     }
 
     load(file) {
@@ -139,9 +139,9 @@
       this.say(null);
       box.innerHTML = data.svg;
       box.run = run;
-      this.part("claims-slot").innerHTML = data.claims;
-      this.part("provenance-slot").innerHTML = data.provenance;
-      this.part("summary").textContent = data.summary;
+      this.piece("claims-slot").innerHTML = data.claims;
+      this.piece("provenance-slot").innerHTML = data.provenance;
+      this.piece("summary").textContent = data.summary;
       if (!this.numbers.hidden) this.showTable(run);
       clearTimeout(this.speaking);
       this.speaking = setTimeout(() => { this.live.textContent = data.alt; }, 400);
@@ -183,8 +183,8 @@
     }
 
     say(text, ...more) {
-      const note = this.part("note");
-      this.part("view").classList.toggle("ll-view--absent", text !== null);
+      const note = this.piece("note");
+      this.piece("view").classList.toggle("ll-view--absent", text !== null);
       note.hidden = text === null;
       note.replaceChildren(...(text === null ? [] : [text, ...more]));
       if (text !== null) this.live.textContent = text;
@@ -264,11 +264,11 @@
       this.answer.tabIndex = -1;
       const right = this.getAttribute("answer");
       const inputs = [...this.form.elements.answer.length ? this.form.elements.answer : [this.form.elements.answer]];
-      let text = given;
+      let text = given;  // of a choice, its own words, formulas included
       for (const input of inputs) {
         if (input.type === "radio") {
           input.checked = input.value === given;
-          if (input.checked) text = input.closest("label").textContent.trim();
+          if (input.checked) text = input.nextElementSibling.cloneNode(true);
         } else input.value = given;
         input.disabled = true;
       }
@@ -277,7 +277,7 @@
       again.addEventListener("click", () => this.reset(inputs));
       this.querySelector(".ll-predict-said")?.remove();
       this.form.querySelector(".ll-predict-commit").hidden = true;
-      this.form.after(el("p", { className: "ll-predict-said", role: "status" }, `You predicted: ${text}.${verdict} `, again));
+      this.form.after(el("p", { className: "ll-predict-said", role: "status" }, "You predicted: ", text, `.${verdict} `, again));
     }
 
     reset(inputs) {

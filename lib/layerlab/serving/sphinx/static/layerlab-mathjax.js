@@ -7,8 +7,23 @@
     loader: { paths: { mathjax: base }, load: ["core", "input/tex", "output/chtml", "a11y/assistive-mml"] },
     tex: { inlineMath: [["\\(", "\\)"], ["$", "$"]], processEscapes: true, tags: "none", ...given.tex },
     chtml: { fontURL: base + "/output/chtml/fonts/woff-v2", ...given.chtml },
-    options: { enableMenu: false, ...given.options },
+    options: { ...given.options },
+    startup: {
+      ...given.startup,
+      pageReady: () => window.MathJax.startup.defaultPageReady().then(reachable),
+    },
   };
+  // A formula that is wider than its column scrolls; then the keyboard must reach it.
+  function reachable() {
+    for (const box of document.querySelectorAll("div.math")) {
+      if (box.scrollWidth > box.clientWidth) {
+        box.tabIndex = 0;
+        box.setAttribute("role", "group");
+        box.setAttribute("aria-label", "formula");
+      } else box.removeAttribute("tabindex");
+    }
+  }
+  addEventListener("resize", reachable);
   const script = document.createElement("script");
   script.src = base + "/startup.js";
   document.head.append(script);
