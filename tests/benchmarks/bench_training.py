@@ -4,7 +4,7 @@ Run by hand:  python tests/benchmarks/bench_training.py [--device cpu|cuda|mps] 
 
 The task: 100 networks 12-10-7-5-4-3-2, tanh, 4096 rows of 12 bits, cross-entropy, Adam. The plain loop trains one
 network after the other with nn.Sequential and torch.optim.Adam, one permutation per epoch, rows fetched by indexing (a
-DataLoader, slower by far, is timed too). It is timed on a few networks and multiplied up to 100, since they take the
+DataLoader is timed too). It is timed on a few networks and multiplied up to 100, since they take the
 same time each. Repetitions alternate between the two, so that both see the same load on the machine; the ratio is
 taken within each repetition, and its median, minimum and maximum are printed.
 """
