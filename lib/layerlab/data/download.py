@@ -29,7 +29,9 @@ def fetch(
 
     What is there is checked first, and a damaged download replaced. Every file is checked (size, SHA-256) before it
     takes its name, one mirror after the other is tried, and files that came whole are kept when a later one fails, so
-    that the next call goes on from there. Two processes at once take turns. progress: called as progress(done, total) in bytes; what it raises ends the download cleanly.
+    that the next call goes on from there. Two processes at once take turns.
+
+    progress: called as progress(done, total) in bytes; what it raises ends the download cleanly.
     mirrors: base addresses in place of the registry's.
 
     Returns the data set's Status. Raises ValueError for an unknown name, DataMissing if no mirror has it or the cache

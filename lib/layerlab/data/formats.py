@@ -56,14 +56,15 @@ def read_idx(content: bytes, dimensions: int, where: object) -> np.ndarray:
     """
     magic = 0x0800 + dimensions
     header = 4 * (1 + dimensions)
+    found = int.from_bytes(content[:4], "big")
+    if len(content) < 4 or found != magic:
+        raise DataDamaged(f"{where}: expected the IDX magic number 0x{magic:08x}, found 0x{found:08x}.")
     if len(content) < header:
         raise DataDamaged(f"{where}: expected an IDX header of {header} bytes, found {len(content)} bytes.")
-    found, *shape = struct.unpack(f">{1 + dimensions}I", content[:header])
-    if found != magic:
-        raise DataDamaged(f"{where}: expected the IDX magic number 0x{magic:08x}, found 0x{found:08x}.")
+    shape = struct.unpack(f">{dimensions}I", content[4:header])
     expected = header + int(np.prod(shape, dtype=object))
     if len(content) != expected:
-        raise DataDamaged(f"{where}: expected {expected:,} bytes for shape {tuple(shape)}, found {len(content):,}.")
+        raise DataDamaged(f"{where}: expected {expected:,} bytes for shape {shape}, found {len(content):,}.")
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
@@ -84,8 +85,8 @@ def read_batch(content: bytes, width: int, classes: int, where: object) -> tuple
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2 and data.shape[1] == width):
         kind = f"{data.dtype} array of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataDamaged(f"{where}: expected data as a uint8 array of {width} columns, found {kind}.")
-    fit = isinstance(labels, list) and len(labels) == len(data)
-    if not fit or not all(type(label) is int and 0 <= label < classes for label in labels):
+    labels = labels if isinstance(labels, list) else []
+    if len(labels) != len(data) or not all(type(label) is int and 0 <= label < classes for label in labels):
         raise DataDamaged(f"{where}: expected {len(data)} labels in 0..{classes - 1}, found something else.")
     return data, np.array(labels, dtype=np.int64)
 

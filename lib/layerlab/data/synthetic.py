@@ -59,9 +59,9 @@ def gaussian(
     for name, value in (("separation", separation), ("spread", spread)):
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{name} must be finite and at least 0, not {value}")
-    tested = round(n * test_share) if 0 < test_share < 1 else 0
-    if not 1 <= tested <= n - 1:
-        raise ValueError(f"test_share must leave 1 sample or more on each side of n = {n}, not {test_share}")
+    if not 0 < test_share < 1:
+        raise ValueError(f"test_share must lie strictly between 0 and 1, not {test_share}")
+    tested = min(max(round(n * test_share), 1), n - 1)
     for_centres, for_labels, for_noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
     centres = for_centres.standard_normal((classes, d)) * (separation / math.sqrt(2 * d))
     y = np.concatenate(
