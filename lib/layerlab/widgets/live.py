@@ -40,7 +40,7 @@ class Explorer(ipywidgets.VBox):
         self._shut = False
         self._asked = 0  # counts the changes of the parameters: a drawing made for an older one is dropped
         self._drawing = threading.Lock()
-        self._drawn: dict[tuple[str, str], str] = {}
+        self._drawn: dict[str, str] = {}
         self._threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
         grid = experiment.grid()
         first = experiment.config(**experiment.default().as_dict() | (defaults or {}))
@@ -102,7 +102,7 @@ class Explorer(ipywidgets.VBox):
     def cancel(self) -> None:
         """Stop the live run at its next report of progress."""
         if self._job is not None:
-            self._say("Cancelling …")
+            self._say("Cancelling: the run stops at its next step …")
             self.cancel_button.disabled = True
             self._job.cancel()
 
@@ -196,7 +196,7 @@ class Explorer(ipywidgets.VBox):
                 return
             try:
                 found = stored.find(self.experiment, config, self.store)
-                html = "" if found.run is None else self._stored_html(found.run, found.note)
+                html = "" if found.run is None else self._stored_html(found.run)
             except Exception as error:  # a stored result that cannot be drawn
                 if asked == self._asked and not self._shut:
                     self.stored.clear()
@@ -207,15 +207,15 @@ class Explorer(ipywidgets.VBox):
             if found.run is None:
                 self.stored.clear(found.note)
             else:
-                self.stored.show(found.run, html)
+                self.stored.show(found.run, html, found.note)
 
-    def _stored_html(self, run: Run, note: str) -> str:
+    def _stored_html(self, run: Run) -> str:
         """The view of a stored run, kept for the next time that a reader comes past it."""
-        key = (f"{run.config.key()} {run.provenance.date} {run.provenance.fingerprint}", note)
+        key = f"{run.config.key()} {run.provenance.date} {run.provenance.fingerprint}"
         if key not in self._drawn:
             while len(self._drawn) >= 40:
                 del self._drawn[next(iter(self._drawn))]
-            self._drawn[key] = run_html(run, "stored", note)
+            self._drawn[key] = run_html(run, "stored")
         return self._drawn[key]
 
     def _find_devices(self, after: list[threading.Thread]) -> None:
@@ -256,12 +256,12 @@ class Explorer(ipywidgets.VBox):
     def _finished(self, run: Run) -> None:
         self._say("Drawing …")
         try:
-            html = run_html(run, "live", self._other_code(run))
+            html = run_html(run, "live")
         except Exception as error:  # a result that cannot be drawn
             self._failed(error)
             return
         if not self._shut:
-            self.live.show(run, html)
+            self.live.show(run, html, self._other_code(run))
             self._estimate()
         self._end(f"Finished in {run.provenance.wall_seconds:.3g} s on the {run.provenance.device} device.")
 

@@ -18,8 +18,8 @@ ROWS = 500
 _count = itertools.count()
 
 
-def run_html(run: Run, kind: str, note: str = "") -> str:
-    """The view of a run: title with its parameters, what to know of it, figure, claims, provenance."""
+def run_html(run: Run, kind: str) -> str:
+    """The view of a run: its parameters, figure, claims, provenance."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", run.experiment.name).strip("-")
     svg = figure_svg(run.experiment, run.result, f"live-{slug}-{next(_count)}")
     provenance = run.provenance.as_dict()
@@ -27,7 +27,6 @@ def run_html(run: Run, kind: str, note: str = "") -> str:
     return (
         f'<p class="ll-run-title"><span class="ll-badge">{escape(kind)}</span> '
         f'<span class="ll-parameters">{escape(parameters)}</span></p>'
-        f"{note_html(note)}"
         f'<div class="ll-figure">{svg}</div>'
         f'<div class="ll-evidences"><p class="ll-heading">What theory says of this run</p>'
         f"{parts.claims_html(run.claims())}</div>"
@@ -69,10 +68,10 @@ class Pane:
         self.button.observe(self._toggled, "value")
         self.clear()
 
-    def show(self, run: Run, html: str) -> None:
-        """Put a run there, with its view as `run_html` gives it."""
+    def show(self, run: Run, html: str, note: str = "") -> None:
+        """Put a run there, with its view as `run_html` gives it; `note` says what a reader should know of it."""
         self.run = run
-        self.view.value = html
+        self.view.value = note_html(note) + html
         self.widget.layout.flex = f"1 1 {_legible_width(html)}px"
         self.button.layout.display = ""
         self._fill_table()
