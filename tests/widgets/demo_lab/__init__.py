@@ -1,1 +1,0 @@
-"""A package of one small experiment, for the tests of the page."""
