@@ -21,9 +21,9 @@ def serve(
 ) -> int:
     """Serve the built book and its kernels on 127.0.0.1 until interrupted; prints the one address to open.
 
-    Returns the exit status 0. `directory` holds the built book, `port` 0 takes any free port, `reserve` keeps one kernel waiting with
-    layerlab imported (about 400 MB). Raises SystemExit with one sentence if there is no built book in
-    `directory`, if the port cannot be had, or if no working folder can be made.
+    Returns the exit status 0. `directory` holds the built book, `port` 0 takes any free port, `reserve` keeps one
+    kernel waiting with layerlab imported (about 400 MB). Raises SystemExit with one sentence if there is no built
+    book in `directory`, if the port cannot be had, or if no working folder can be made.
     """
     from layerlab.serving.server.app import run
 

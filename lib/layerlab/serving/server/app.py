@@ -12,13 +12,15 @@ import tempfile
 import threading
 import webbrowser
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jupyter_server.auth.identity import IdentityProvider
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from traitlets import default
 from traitlets.config import Config
 
+from layerlab.serving.server.book import prepare
 from layerlab.serving.server.reserve import OwnKernelSpecs, ReserveKernelManager
 
 LOOPBACK = "127.0.0.1"
@@ -32,12 +34,20 @@ class TokenOnly(IdentityProvider):
         return []
 
 
+class NoFiles(AsyncLargeFileManager):
+    """Sessions ask where a page lies; nobody gets at files."""
+
+    def get_extra_handlers(self) -> list[Any]:
+        return []
+
+
 class BookServer(ServerApp):
     """ServerApp without the user's Jupyter configuration, without files, terminals, conversion and shutdown routes."""
 
     name = "layerlab-serve"
-    default_services = ("api", "auth", "kernels", "kernelspecs", "security", "sessions")
+    default_services = ("api", "auth", "kernels", "kernelspecs", "security", "sessions")  # type: ignore[assignment]
     scratch: str = ""
+    directory = Path()
     address: str = ""
     open_page = False
     no_browser_open_file = True
@@ -59,7 +69,7 @@ class BookServer(ServerApp):
         folder.mkdir(mode=0o700, exist_ok=True)
         return str(folder)
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:
+    def load_config_file(self, *_: Any, **__: Any) -> None:
         """Read no configuration: a password or an address meant for another server must not apply here."""
 
     def migrate_config(self) -> None:
@@ -79,7 +89,8 @@ class BookServer(ServerApp):
         print(f"The book is open at {self.address}", flush=True)
         if self.open_page:
             threading.Thread(target=webbrowser.open, args=(self.address,), daemon=True).start()
-        self.kernel_manager.refill(0)
+        cast(ReserveKernelManager, self.kernel_manager).refill(0)
+        self.io_loop.run_in_executor(None, prepare, self.directory)
 
 
 def configuration(directory: Path, port: int, scratch: str, token: str, reserve: bool) -> Config:
@@ -99,11 +110,15 @@ def configuration(directory: Path, port: int, scratch: str, token: str, reserve:
                 "terminals_enabled": False,
                 "jpserver_extensions": {"layerlab.serving.server": True},
                 "identity_provider_class": TokenOnly,
+                "contents_manager_class": NoFiles,
                 "kernel_manager_class": ReserveKernelManager,
                 "kernel_spec_manager_class": OwnKernelSpecs,
                 "root_dir": str(Path(scratch) / "work"),
                 "cookie_secret": secrets.token_bytes(32),
-                "tornado_settings": {"xsrf_cookie_kwargs": {"path": "/", "samesite": "Lax"}},
+                "tornado_settings": {
+                    "xsrf_cookie_kwargs": {"path": "/", "samesite": "Lax"},
+                    "ws_ping_timeout": 30_000,
+                },
             },
             "IdentityProvider": {"token": token, "cookie_options": {"samesite": "Lax"}},
             "ReserveKernelManager": {
@@ -145,6 +160,7 @@ def _serve(directory: Path, port: int, scratch: str, open_browser: bool, reserve
         pass
 
     Server.scratch = scratch
+    Server.directory = directory
     Server.address = f"http://{LOOPBACK}:{port}/book/?token={token}"
     Server.open_page = open_browser
     app: Any = Server(config=config)

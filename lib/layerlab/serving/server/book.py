@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import html
@@ -210,9 +211,9 @@ def resolve(directory: Path, path: str) -> Path | None:
     root = directory.resolve()
     try:
         found = (root / path.lstrip("/")).resolve()
+        return found if found.is_relative_to(root) and found.exists() else None
     except (OSError, ValueError):
         return None
-    return found if found.is_relative_to(root) and found.exists() else None
 
 
 @lru_cache(maxsize=1024)
@@ -223,6 +224,15 @@ def _read(file: str, changed: int, size: int) -> bytes:
 @lru_cache(maxsize=1024)
 def _zipped(body: bytes) -> bytes:
     return gzip.compress(body, compresslevel=6, mtime=0)
+
+
+def prepare(directory: Path) -> None:
+    """Compress the large scripts ahead, so that the first press on Live does not wait for it."""
+    for file in directory.glob("_static/vendor/*/*.js"):
+        with contextlib.suppress(OSError):
+            status = file.stat()
+            if 2**17 < status.st_size < KEEP_BELOW:
+                _zipped(_read(str(file), status.st_mtime_ns, status.st_size))
 
 
 def handlers(directory: Path, base_url: str) -> list[tuple]:

@@ -75,13 +75,13 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         """Start the next spare kernel in the background, `delay` seconds from now."""
         if not self.keep_spare or self._closing or (self._filling and not self._filling.done()):
             return
-        pause = self.refill_delay * 2 ** min(self._failures, 6) if delay is None else delay
-        self._filling = asyncio.get_running_loop().create_task(self._refill(pause))
+        self._filling = asyncio.get_running_loop().create_task(self._refill(delay))
 
     async def _take(self) -> str | None:
         spare, self._spare = self._spare, None
         if spare is None or spare not in self:
             return None
+        self._forget_filling()  # it may still wait for the imports of the kernel that is handed out here
         if not await ensure_async(self.is_alive(spare)):
             with contextlib.suppress(Exception):
                 await ensure_async(self.shutdown_kernel(spare, now=True))
@@ -89,22 +89,27 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         self._kernels[spare].last_activity = utcnow()
         return spare
 
-    async def _refill(self, delay: float) -> None:
-        await asyncio.sleep(delay)
-        while any(getattr(kernel, "execution_state", "") == "busy" for kernel in self._kernels.values()):
-            await asyncio.sleep(1)
-        while free_memory() < self.memory_needed:
-            self.log.info("Memory is short, so no kernel waits in reserve.")
-            await asyncio.sleep(LOOK_AGAIN)
-        if self._spare is not None or self._closing:
-            return
-        try:
-            self._spare = await super()._async_start_kernel(path="")
-            await self._warm(self._spare)
-            self._failures = 0
-        except Exception as error:
-            self._failures += 1
-            self.log.warning("No kernel could be kept in reserve: %s", error)
+    def _forget_filling(self) -> None:
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
+
+    async def _refill(self, delay: float | None) -> None:
+        while self._spare is None:
+            await asyncio.sleep(self.refill_delay * 2 ** min(self._failures, 6) if delay is None else delay)
+            delay = None
+            while any(getattr(kernel, "execution_state", "") == "busy" for kernel in self._kernels.values()):
+                await asyncio.sleep(1)
+            while free_memory() < self.memory_needed:
+                self.log.info("Memory is short, so no kernel waits in reserve.")
+                await asyncio.sleep(LOOK_AGAIN)
+            try:
+                self._spare = await super()._async_start_kernel(path="")
+                await self._warm(self._spare)
+                self._failures = 0
+            except Exception as error:
+                self._failures += 1
+                self.log.warning("No kernel could be kept in reserve: %s", error)
 
     async def _warm(self, kernel_id: str) -> None:
         client = self.get_kernel(kernel_id).client()
@@ -125,9 +130,7 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         if kernel_id == self._spare:
             self._spare = None
             self._failures += 1
-            if self._filling is not None:
-                self._filling.cancel()
-                self._filling = None
+            self._forget_filling()
             self.refill()
 
     def list_kernels(self) -> list[dict[str, Any]]:
@@ -138,13 +141,17 @@ class ReserveKernelManager(AsyncMappingKernelManager):
             await super().cull_kernel_if_idle(kernel_id)
 
     async def shutdown_all(self, now: bool = False) -> None:
-        """Stop every kernel, the spare one included, and start no other."""
+        """End every kernel and its child processes at once, the spare one included, and start no other.
+
+        At once, because a kernel that is asked to end while it imports torch answers with a traceback.
+        """
         self._closing = True
-        if self._filling is not None and not self._filling.done():
-            self._filling.cancel()
+        filling = self._filling
+        self._forget_filling()
+        if filling is not None:
             with contextlib.suppress(asyncio.CancelledError):
-                await self._filling
-        await super()._async_shutdown_all(now=now)
+                await filling
+        await super()._async_shutdown_all(now=True)
 
 
 def free_memory() -> int:
