@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from layerlab.serving.server.book import content_type, resolve
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
+
+from layerlab.serving.server.book import content_type, resolve
 
 SERVE = "import sys; from layerlab.serving.server import serve; serve(sys.argv[1], port=0, reserve=False)"
 
@@ -94,7 +95,7 @@ def login(served):
     return served.log_in()
 
 
-# ---- who gets in ------------------------------------------------------------------------------------------------------
+# ---- who gets in ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/book/", "/book/chapter/page.ipynb", "/book/_static/layerlab-server.js"])
@@ -143,7 +144,7 @@ def test_it_listens_on_loopback_only(served):
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
-# ---- what other origins can do: nothing -------------------------------------------------------------------------------
+# ---- what other origins can do: nothing -----------------------------------------------------------------------------
 
 FOREIGN = ["http://evil.example", "http://localhost:1", "http://127.0.0.1:1", "null"]
 
@@ -228,7 +229,7 @@ def test_what_a_book_does_not_need_is_not_there(served, login, path):
     assert served.ask(path, "POST", b"{}", Cookie=cookie, X_XSRFToken=xsrf).status == 404
 
 
-# ---- what is served ---------------------------------------------------------------------------------------------------
+# ---- what is served -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,7 @@ def test_content_types_do_not_depend_on_the_machine():
     assert content_type(Path("x.unheard-of")) == "application/octet-stream"
 
 
-# ---- the command ------------------------------------------------------------------------------------------------------
+# ---- the command ----------------------------------------------------------------------------------------------------
 
 
 def run_serve(*arguments):

@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import psutil
 import pytest
+from traitlets.config import Config
+
 from layerlab.serving.server import reserve
 from layerlab.serving.server.reserve import OwnKernelSpecs, ReserveKernelManager
-from traitlets.config import Config
 
 MARK = "import sys as _s; _s.waited_in_reserve = True; del _s"
 
@@ -242,7 +243,7 @@ def test_a_server_that_ends_leaves_no_kernel_and_no_folder(tmp_path, how):
     children = asyncio.run(spare())
     server.send_signal(how)
     out, err = server.communicate(timeout=30)
-    gone, alive = psutil.wait_procs(children, timeout=30)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert out == ""
     if how != signal.SIGKILL:
