@@ -22,7 +22,7 @@ class Theory:
     """angles: of the activations, (depth + 1, pairs) in radians, the input first. squares: mean square activation.
 
     first_kernel: E[φ(u) φ(v)] in the first layer, by pair. unit_variance: Var[φ(u) φ(v)] there.
-    slope: χ = s^2 E[φ'(u)^2] in the last layer, the slope of the map of cosines at 1.
+    slope: χ = s^2 E[φ'(u)^2] in the last layer: the factor on the squared distance of pre-activations of near points.
     """
 
     angles: np.ndarray

@@ -25,7 +25,9 @@ CHO, POOLE = "Cho & Saul 2009, section 2", "Poole et al. 2016, sections 2 and 3"
 LECTURE = "Lecture Representation Learning, Johnson-Lindenstrauss lemma"
 GROUPS = 3
 TRAIN_ROWS = 1_347
+NETWORKS, FIRST_LAYERS = 4, 32  # for each seed: networks whose angles are followed, first layers that are compared
 WIDE, MARGIN = 256, 0.03
+NARROW = 0.1  # depth over width: beyond it the corrections to the theory of wide layers are large
 UNDECIDED = 0.15  # of the logarithm of the angle's change: nearer to 0 theory predicts no direction worth testing
 
 # fractions of 300 images: one neighbour that changes sides moves them
@@ -64,7 +66,6 @@ def work(config: Config) -> float:
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     """Send the images through random layers; follow angles, neighbours and classes."""
     from layerlab.experiments.projection._pairs import between_share
-    from layerlab.nets import MLP
     from layerlab.projection import angles, knn_accuracy, neighbour_overlap
 
     data = subset(config.data, TRAIN_ROWS)
@@ -76,27 +77,26 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     theory = _mean_field.follow(config.activation, config.gain, config.bias, config.depth, start)
     rows: dict[str, list] = {name: [] for name in ("angle", "square", "knn", "overlap", "share", "deviation")}
     for i, stream in enumerate(config.streams()):
-        net = MLP(
-            (d, *[config.width] * config.depth), config.activation, output_activation=config.activation,
-            initialisation="he_normal" if config.activation == "relu" else "lecun_normal",
-            gain=config.gain, bias_std=config.bias, seeds=lab.torch_seed(stream), device=device,
-        )  # fmt: skip
-        layers = [_rows(h) for h in net.activations(x, include_input=True)]
-        layers_train = [_rows(h) for h in net.activations(x_train, include_input=True)]
+        deep, shallow = stream.spawn(2)
+        net = _random_networks(config, d, config.depth, deep, NETWORKS, device)
+        layers = [_numpy(h) for h in net.activations(x, include_input=True)]
+        layers_train = [_numpy(h[0]) for h in net[:1].activations(x_train, include_input=True)]
         measured: dict[str, list] = {name: [] for name in rows}
         for layer, (h, h_train) in enumerate(zip(layers, layers_train, strict=True)):
             progress(i * (config.depth + 1) + layer, config.seeds * (config.depth + 1), f"seed {i + 1}, layer {layer}")
-            scale = float(np.sqrt(np.mean(h.astype(np.float64) ** 2)))
-            unit, unit_train = (part / np.float32(scale or 1) for part in (h, h_train))
-            angle = np.degrees(angles(unit.astype(np.float64)))
-            measured["angle"].append([np.nanmean(angle[group]) for group in groups])
-            measured["square"].append(scale**2)
-            measured["knn"].append(knn_accuracy(unit_train, y_train, unit, y))
-            measured["overlap"].append(neighbour_overlap(x, unit, 5))
-            measured["share"].append(between_share(unit, y))
+            scale = np.sqrt(np.mean(h.astype(np.float64) ** 2, axis=(1, 2), keepdims=True))
+            scale[scale == 0] = 1
+            unit, unit_train = (h / scale).astype(np.float32), (h_train / scale[0]).astype(np.float32)
+            angle = np.degrees([angles(each.astype(np.float64)) for each in unit])
+            measured["angle"].append([np.nanmean(angle[:, group]) for group in groups])
+            measured["square"].append(np.mean(scale**2))
+            measured["knn"].append(knn_accuracy(unit_train, y_train, unit[0], y))
+            measured["overlap"].append(neighbour_overlap(x, unit[0], 5))
+            measured["share"].append(between_share(unit[0], y))
         for name in ("angle", "square", "knn", "overlap", "share"):
             rows[name].append(measured[name])
-        rows["deviation"].append(_deviation(layers[1], theory))
+        firsts = _random_networks(config, d, 1, shallow, FIRST_LAYERS, device).activations(x)[0]
+        rows["deviation"].append(np.mean([_deviation(_numpy(first), theory) for first in firsts]))
     progress(1, 1)
     grouped = np.degrees([[layer[group].mean() for group in groups] for layer in theory.angles])
     by_layer = ("seed", "layer")
@@ -123,7 +123,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
                 float(np.mean(theory.unit_variance)) / config.width,
                 {"long_name": "the same, theory"},
             ),
-            "slope": ((), theory.slope, {"long_name": "χ, slope of the map of cosines at angle 0, last layer"}),
+            "slope": ((), theory.slope, {"long_name": "χ, factor on small squared distances, last layer"}),
         },
         coords={
             "layer": ("layer", np.arange(config.depth + 1), {"long_name": "layer (0 is the input)"}),
@@ -138,8 +138,19 @@ def _scaled(x: np.ndarray) -> np.ndarray:
     return (x / np.sqrt(np.mean(x.astype(np.float64) ** 2, axis=1, keepdims=True))).astype(np.float32)
 
 
-def _rows(h) -> np.ndarray:
-    return h[0].detach().cpu().numpy()
+def _random_networks(config: Config, d: int, depth: int, stream: np.random.SeedSequence, count: int, device: str):
+    """`count` networks of `depth` random layers, drawn from `stream`."""
+    from layerlab.nets import MLP
+
+    return MLP(
+        (d, *[config.width] * depth), config.activation, output_activation=config.activation,
+        initialisation="he_normal" if config.activation == "relu" else "lecun_normal",
+        gain=config.gain, bias_std=config.bias, seeds=stream.spawn(count), device=device,
+    )  # fmt: skip
+
+
+def _numpy(h) -> np.ndarray:
+    return h.detach().cpu().numpy()
 
 
 def _deviation(first: np.ndarray, theory: _mean_field.Theory) -> float:
@@ -214,8 +225,12 @@ def _spread(values: xr.DataArray) -> float | None:
     return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
 
 
+def _is_narrow(result: xr.Dataset) -> bool:
+    return result.sizes["seed"] < 3 or result.attrs["depth"] > NARROW * result.attrs["width"]
+
+
 def _angles(result: xr.Dataset) -> Evidence | None:
-    if result.sizes["seed"] < 3:
+    if _is_narrow(result):
         return None
     last = result["angle"].isel(layer=-1).mean("group")
     expected = result["angle_theory"].isel(layer=-1).mean()
@@ -242,7 +257,7 @@ def _together(result: xr.Dataset) -> Evidence | None:
 def _direction(result: xr.Dataset) -> Evidence | None:
     near, theory = (result[name].sel(group=1) for name in ("angle", "angle_theory"))
     predicted = float(theory[-1] / theory[0])
-    if abs(np.log(predicted)) < UNDECIDED:
+    if _is_narrow(result) or abs(np.log(predicted)) < UNDECIDED:
         return None
     ratio = near.isel(layer=-1) / near.isel(layer=0)
     if predicted < 1:
@@ -265,7 +280,7 @@ def _all_layers(result: xr.Dataset) -> Evidence:
 CLAIMS = (
     Claim(
         "The mean angle after the last layer is the one that the map of wide layers gives (99.9 % interval "
-        "over seeds).",
+        "over seeds; layers ten times as wide as the network is deep).",
         CHO + "; " + POOLE, _angles,
     ),
     Claim(

@@ -21,7 +21,7 @@ from layerlab.lab import Claim, Evidence, choice, integer, style
 
 LECTURE = "Lecture Representation Learning, Johnson-Lindenstrauss lemma"
 STAGES = ("random", "trained")
-MERITS = {"knn": "k-NN accuracy", "probe": "linear probe accuracy", "share": "scatter between classes"}
+MERITS = {"knn": "k-NN accuracy", "probe": "Linear probe accuracy", "share": "Scatter between classes"}
 TRAIN_ROWS, PROBE_ROWS = 8_000, 2_000
 
 # a training repeated on another machine ends near the first one, not on it
@@ -129,7 +129,7 @@ def plot(result: xr.Dataset) -> Figure:
         ax.set(
             xlabel="layer (0: input)",
             ylabel="share" if name == "share" else "test accuracy",
-            title=label[0].upper() + label[1:],
+            title=label,
         )
         ax.set_ylim(max(0.0, low - 0.5 * (1 - low)) if name != "share" else 0, 1.02)
         ax.legend(loc="lower left" if name != "share" else "upper left")
