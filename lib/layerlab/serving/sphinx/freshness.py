@@ -83,16 +83,19 @@ def outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[s
     folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
     before = _read(folder)
     store = lab.Store()
-    now, stale = {}, []
+    now: dict[str, str] = {}
+    files: dict[str, str] = {}
+    stale: list[str] = []
     for docname in sorted(env.found_docs):
         path = Path(env.doc2path(docname))
         source = path.read_text(encoding="utf-8")
         if not cells(source):
             continue
         now[docname] = digest(source, store)
+        files[docname] = str(path.absolute())
         if before.get(docname) != now[docname]:
-            _drop(folder, path)
             stale.append(docname)
+    _drop(folder, {files[name] for name in stale}, set(files.values()))
     # what is about to be executed counts as current only once the build is through
     _write(folder, {name: value for name, value in now.items() if before.get(name) == value})
     env.layerlab_digests = now  # type: ignore[attr-defined]
@@ -148,15 +151,14 @@ def _data() -> list[str]:
     return [f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files]
 
 
-def _drop(folder: Path, path: Path) -> None:
-    """Forget the cached outputs of a page."""
+def _drop(folder: Path, stale: set[str], book: set[str]) -> None:
+    """Forget the cached outputs of these pages, and of pages that the book no longer has."""
     if not (folder / "global.db").is_file():
         return
     cache = get_cache(str(folder))
-    for project in cache.list_project_records(filter_uris=[str(path.absolute())]):
-        cached = cache.get_cached_project_nb(project.pk)
-        if cached is not None:
-            cache.remove_cache(cached.pk)
+    for record in cache.list_cache_records():
+        if record.uri in stale or record.uri not in book:
+            cache.remove_cache(record.pk)
 
 
 def _read(folder: Path) -> dict[str, str]:

@@ -79,7 +79,8 @@ class Notebook:
         return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
 
     def _parts(self, text: str) -> Iterable[tuple[str, str, list[str]]]:
-        lines, prose = text.splitlines(), []
+        lines = text.splitlines()
+        prose: list[str] = []
         while lines:
             line = lines.pop(0)
             found = _FENCE.match(line)
