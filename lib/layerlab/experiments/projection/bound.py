@@ -30,6 +30,7 @@ EPS = (0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 STEP = 1.05  # k is looked at in steps of 5 %, at every whole number below 30, and at the k of the theories
 SHARES = (0.2, 0.5, 0.8)
+FINITE = 0.03  # the slope that the exact law gives for Gaussian maps exceeds its limit of 1 by that at most, n >= 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     weight = _weights(x)
     kept = np.empty((config.seeds, len(eps), len(sizes), len(ks)), dtype=bool)
     for i, stream in enumerate(config.streams()):
-        rows = np.asarray(random_map(config.kind, d, ks[-1], stream)(x)) * math.sqrt(ks[-1])
+        rows = np.asarray(random_map(config.kind, d, ks[-1], stream)(x)) * math.sqrt(ks[-1])  # type: ignore[arg-type]
 
         def tell(share: float, i: int = i) -> None:
             progress(i + share, config.seeds, f"map {i + 1} of {config.seeds}")
@@ -150,7 +151,7 @@ def worst_distortions(
     """
     import torch
 
-    kind = {"dtype": torch.float32 if device == "mps" else torch.float64, "device": device}
+    kind: dict[str, Any] = {"dtype": torch.float32 if device == "mps" else torch.float64, "device": device}
     mapped, weights = torch.as_tensor(rows - rows.mean(0), **kind), torch.as_tensor(weight, **kind)
     counted, one = weights > 0, torch.ones(len(rows), 1, **kind)
     squares, off = torch.zeros_like(weights), torch.empty_like(weights)
@@ -254,7 +255,7 @@ def _enough(result: xr.Dataset) -> Evidence | None:
     kept = result["kept_at_bound"].mean("seed")  # nan where an orthonormal map cannot be that tall
     if result.attrs["kind"] == "sparse" or not kept.notnull().any():
         return None
-    return Evidence(kept.min(), 1 / float(result["points"].min()), relation="≥")
+    return Evidence(float(kept.min()), 1 / float(result["points"].min()), relation="≥")
 
 
 def _union_enough(result: xr.Dataset) -> Evidence | None:
@@ -262,7 +263,7 @@ def _union_enough(result: xr.Dataset) -> Evidence | None:
     if result.attrs["seeds"] < 10 or not kept.notnull().all():
         return None
     spread = float(kept.std("seed", ddof=1))
-    return Evidence(kept.mean(), 0.5, 4 * spread / np.sqrt(kept.size), "≥", spread=spread)
+    return Evidence(float(kept.mean()), 0.5, 4 * spread / np.sqrt(kept.size), "≥", spread=spread)
 
 
 def _with_n(result: xr.Dataset) -> Evidence | None:
@@ -274,10 +275,15 @@ def _with_n(result: xr.Dataset) -> Evidence | None:
 
 def _with_eps(result: xr.Dataset) -> Evidence | None:
     at = result.isel(points=-1)
-    if _bent(result):
+    few, half, most = (at["reached"].sel(share=share).values for share in SHARES)
+    if _bent(result) or result.attrs["seeds"] < 10 or result.attrs["n"] < 50:
         return None
-    rate = at["eps"] - np.log1p(at["eps"])
-    return Evidence(np.polyfit(-np.log(rate), np.log(_half(at)), 1)[0], 1, 0.1)
+    x = -np.log(at["eps"].values - np.log1p(at["eps"].values))
+    weights = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    # of a median: 1.25 standard deviations over the root of their number; 20 to 80 % is 1.68 of them wide
+    errors = 1.25 * (most - few) / (1.68 * half * np.sqrt(result.attrs["seeds"]))
+    tolerance = 4 * np.sqrt(np.sum((weights * errors) ** 2)) + FINITE
+    return Evidence(float(weights @ np.log(half)), 1, float(tolerance))
 
 
 def _bent(result: xr.Dataset) -> bool:
@@ -299,7 +305,7 @@ CLAIMS = (
     ),
     Claim("k grows in a straight line with ln n (correlation of half the maps' k with ln n).", SOURCE, _with_n),
     Claim(
-        "k shrinks with ε as 1/(ε − ln(1+ε)), about 2/ε² (slope of ln k against its logarithm; margin 0.1).",
+        "k shrinks with ε as 1/(ε − ln(1+ε)), about 2/ε² (slope of ln k against its logarithm).",
         "Chernoff exponent of the upper tail, Dasgupta & Gupta 2003, lemma 2.2",
         _with_eps,
     ),

@@ -81,7 +81,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     histograms = []
     for i, stream in enumerate(config.streams()):
         note = f"map {i + 1} of {config.seeds}"
-        mapped = random_map(config.kind, d, config.k, stream)(points)
+        mapped = random_map(config.kind, d, config.k, stream)(points)  # type: ignore[arg-type]
         histograms.append(
             distortion_histogram(
                 points,
@@ -274,7 +274,7 @@ def _near(values: xr.DataArray, expected: float) -> Evidence | None:
     if maps < 10:
         return None
     spread = float(values.std("seed", ddof=1))
-    return Evidence(values.mean(), expected, 4 * spread / np.sqrt(maps), spread=spread)
+    return Evidence(float(values.mean()), expected, 4 * spread / np.sqrt(maps), spread=spread)
 
 
 def _union(result: xr.Dataset) -> Evidence | None:
@@ -286,7 +286,7 @@ def _union(result: xr.Dataset) -> Evidence | None:
     if bound >= 1:
         return None  # it says nothing
     error = np.sqrt(bound * (1 - bound) / maps)
-    return Evidence((result["worst"] > eps).mean(), bound, 4 * error + 1 / maps, "≤")
+    return Evidence(float((result["worst"] > eps).mean()), bound, 4 * error + 1 / maps, "≤")
 
 
 def _reached(result: xr.Dataset) -> bool:
@@ -298,21 +298,21 @@ def _reached(result: xr.Dataset) -> bool:
 def _lemma(result: xr.Dataset) -> Evidence | None:
     if not _reached(result):
         return None
-    return Evidence((result["worst"] <= result.attrs["eps"]).mean(), 1 / result.attrs["n"], relation="≥")
+    return Evidence(float((result["worst"] <= result.attrs["eps"]).mean()), 1 / result.attrs["n"], relation="≥")
 
 
 def _pair_bound(result: xr.Dataset) -> Evidence | None:
     if not _reached(result):
         return None
     outside = 1 - result["inside"]
-    return Evidence(outside.mean(), 2 / result.attrs["n"] ** 2, relation="≤", spread=outside.std("seed"))
+    return Evidence(float(outside.mean()), 2 / result.attrs["n"] ** 2, relation="≤", spread=float(outside.std("seed")))
 
 
 def _as_the_slide_says(result: xr.Dataset) -> Evidence | None:
     if not _reached(result):
         return None
     inside = result["inside"]
-    return Evidence(inside.mean(), 2 / result.attrs["n"] ** 2, relation="≤", spread=inside.std("seed"))
+    return Evidence(float(inside.mean()), 2 / result.attrs["n"] ** 2, relation="≤", spread=float(inside.std("seed")))
 
 
 CLAIMS = (

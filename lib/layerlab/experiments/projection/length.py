@@ -63,7 +63,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     """Draw unit vectors, measure L, and compare with the exact law and the Chernoff bounds."""
     law = length_distribution(config.d, config.k)
     mean = config.k / config.d
-    edges = np.linspace(*law.ppf([1e-4, 1 - 1e-4]), BINS + 1)
+    edges = np.linspace(*law.ppf([1e-4, 1 - 1e-4]), BINS + 1)  # type: ignore[call-overload]
     beta = np.r_[np.linspace(0.1, 0.9, 9), np.linspace(1.1, 3.0, 20)]
     rows: dict[str, list] = {"density": [], "mean": [], "variance": [], "tail": [], "ks": []}
     for i, stream in enumerate(config.streams()):
@@ -178,7 +178,7 @@ def _pooled(result: xr.Dataset) -> int:
 def _mean(result: xr.Dataset) -> Evidence:
     d, k = result.attrs["d"], result.attrs["k"]
     error = length_distribution(d, k).std() / np.sqrt(_pooled(result))
-    return Evidence(result["mean"].mean(), k / d, 4 * error, spread=_spread(result["mean"]))
+    return Evidence(float(result["mean"].mean()), k / d, 4 * error, spread=_spread(result["mean"]))
 
 
 def _variation(result: xr.Dataset) -> Evidence:
@@ -193,7 +193,7 @@ def _variation(result: xr.Dataset) -> Evidence:
 
 def _law(result: xr.Dataset) -> Evidence:
     critical = stats.kstwo(int(result.attrs["samples"])).isf(1e-3 / result.attrs["seeds"])
-    return Evidence(result["ks"].max(), critical, relation="≤", spread=_spread(result["ks"]))
+    return Evidence(float(result["ks"].max()), critical, relation="≤", spread=_spread(result["ks"]))
 
 
 def _bounds(result: xr.Dataset) -> Evidence | None:
@@ -204,13 +204,13 @@ def _bounds(result: xr.Dataset) -> Evidence | None:
         return None
     quotient = part["tail"].mean("seed") / part["tail_bound"]
     bound = float(part["tail_bound"][int(quotient.values.argmax())])
-    return Evidence(quotient.max(), 1, 4 * np.sqrt((1 - bound) / (bound * draws)), relation="≤")
+    return Evidence(float(quotient.max()), 1, 4 * np.sqrt((1 - bound) / (bound * draws)), relation="≤")
 
 
 def _empty(result: xr.Dataset) -> Evidence | None:
     """The one thing that a sharp bound of 0 says: no vector is longer than 1."""
     beyond = result["tail"].where(result["tail_bound"] == 0)
-    return Evidence(beyond.max(), 0, relation="≤") if beyond.notnull().any() else None
+    return Evidence(float(beyond.max()), 0, relation="≤") if beyond.notnull().any() else None
 
 
 def _spread(values: xr.DataArray) -> float | None:
