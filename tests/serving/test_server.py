@@ -191,7 +191,7 @@ def test_no_answer_holds_the_token(served, login):
     """A script file can be included by any page, so what it says must be no secret."""
     cookie, _ = login
     script = served.ask("/book/_static/layerlab-server.js", Cookie=cookie)
-    assert script.body == b'window.layerlabServer = {"baseUrl": "/", "kernel": "python3"};\n'
+    assert script.body == b'window.layerlabServer = {"baseUrl": "/", "kernel": "python3", "reserve": false};\n'
     for path in ("/login", "/book/nothing", "/api/spec.yaml"):
         assert served.token.encode() not in served.ask(path, Cookie=cookie).body
 

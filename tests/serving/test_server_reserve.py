@@ -46,7 +46,7 @@ async def until(condition, seconds=60):
 async def in_reserve(kernels):
     """Wait until a spare kernel is there and has run what it is to run."""
     kernels.refill(0)
-    await until(lambda: kernels.spare and kernels._filling.done())
+    await until(lambda: kernels.ready)
     return kernels.spare
 
 

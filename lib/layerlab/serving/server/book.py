@@ -111,7 +111,8 @@ class BookHandler(_Guarded):
         if self._strip_token():
             return
         if path == SERVER_SCRIPT:
-            self._send(server_script(self.base_url), CONTENT_TYPES[".js"])
+            ready = bool(getattr(self.kernel_manager, "ready", False))
+            self._send(server_script(self.base_url, ready), CONTENT_TYPES[".js"])
             return
         found = resolve(self.directory, path)
         if found is None:
@@ -192,9 +193,13 @@ class AskHandler(_Guarded):
         )
 
 
-def server_script(base_url: str) -> bytes:
-    """What tells a page that a kernel server is behind it. It holds no secret: the login is a cookie."""
-    return f"window.layerlabServer = {json.dumps({'baseUrl': base_url, 'kernel': 'python3'})};\n".encode()
+def server_script(base_url: str, ready: bool) -> bytes:
+    """What tells a page that a kernel server is behind it, and whether a warm kernel waits in reserve.
+
+    Any page of any site can include a script, so it holds no secret: the login is a cookie.
+    """
+    facts = {"baseUrl": base_url, "kernel": "python3", "reserve": ready}
+    return f"window.layerlabServer = {json.dumps(facts)};\n".encode()
 
 
 def content_type(file: Path) -> str:

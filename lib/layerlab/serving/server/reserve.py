@@ -55,6 +55,11 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         """Id of the kernel in reserve, if there is one now."""
         return self._spare
 
+    @property
+    def ready(self) -> bool:
+        """Whether a kernel is in reserve and has imported what it is to import."""
+        return self._spare is not None and self._filling is not None and self._filling.done()
+
     def cwd_for_path(self, path: str, **kwargs: Any) -> str:
         return tempfile.mkdtemp(prefix="kernel-", dir=self.root_dir)
 

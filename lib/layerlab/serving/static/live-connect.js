@@ -55,6 +55,9 @@
     try {
       answer = await fetch(`${settings.baseUrl}api/kernelspecs`, { headers, credentials: "omit" });
     } catch {
+      // Jupyter refuses a wrong token without the header that lets this page read the refusal; /api needs no token.
+      const open = await fetch(`${settings.baseUrl}api`, { credentials: "omit" }).catch(() => null);
+      if (open?.ok) throw new Error("The server did not accept the token.");
       throw new Error(
         `No answer from ${settings.baseUrl} that this page may read. Is the server running, ` +
           `and was it started with --ServerApp.allow_origin='${location.origin}'?`,

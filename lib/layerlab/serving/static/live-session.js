@@ -168,6 +168,7 @@
     const widget = cell.liveOutput.querySelector(".jupyter-widgets");
     const something = cell.liveOutput.querySelector(".jp-OutputArea-child");
     if (widget) live.mark("widget");
+    for (const image of cell.liveOutput.querySelectorAll("img:not([alt])")) image.alt = `Output of code cell ${cell.number}`;
     if (something) cell.liveOutput.style.minHeight = "";
     if (!cell.output) return;
     const coming = cell.thebe.outputs.some((output) => output.data?.[WIDGET]);
@@ -243,6 +244,8 @@
 
   function watch(mine) {
     const kernel = mine.session.kernel;
+    // A dead kernel's connection is disposed of before it could tell; one that Jupyter revives is empty, so dead too.
+    kernel.disposed.connect(() => run === mine && died(mine));
     kernel.statusChanged.connect((_, status) => {
       if (run !== mine) return;
       if (status === "dead" || status === "autorestarting" || status === "terminating") died(mine);
@@ -265,6 +268,7 @@
   function died(mine) {
     if (mine.dead) return;
     mine.dead = true;
+    clearTimeout(mine.losing);
     for (const cell of mine.cells) {
       cell.watcher?.disconnect();
       if (!cell.output?.querySelector("layerlab-replay")) continue;
@@ -313,7 +317,8 @@
   function finish(mine) {
     clearTimeout(mine.calm);
     clearTimeout(mine.losing);
-    if (mine.model) endSession(mine.settings, mine.model);
+    // where the kernel died, our own server has forgotten the session; another one may have revived it
+    if (mine.model && !(mine.dead && mine.settings.own)) endSession(mine.settings, mine.model);
     mine.session?.dispose();
     mine.server?.dispose();
   }
@@ -355,6 +360,7 @@
   live.restart = function () {
     const old = run;
     if (!old) return Promise.resolve();
+    run = null; // before the end of the old kernel can be taken for its death
     finish(old);
     const mine = begin(old.settings);
     const { cells, config, rendermime, notebook } = old;

@@ -58,7 +58,7 @@
   function control(label, title, action, needs) {
     const element = document.createElement("button");
     element.type = "button";
-    element.className = button.className;
+    element.className = "ll-button";
     element.textContent = label;
     element.title = title;
     if (needs) element.dataset.needs = needs;
