@@ -14,7 +14,7 @@ import numpy as np
 
 from layerlab.projection import arc_cosine_kernel, second_moment, tanh_kernel
 
-GRID = 129  # initial angles that are followed; the others are interpolated
+GRID = 65  # initial angles that are followed; the others are interpolated
 
 
 @dataclass(frozen=True)
