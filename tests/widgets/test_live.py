@@ -9,8 +9,8 @@ import pytest
 from layerlab import lab
 from layerlab.data import DataMissing
 from layerlab.lab.estimate import estimate
+from layerlab.widgets import cells, stored
 from layerlab.widgets import live as live_module
-from layerlab.widgets import stored
 from layerlab.widgets.live import Explorer
 
 
@@ -102,7 +102,7 @@ def test_off_the_grid_the_nearest_run_is_shown_and_said(tiny, swept, explore_in)
     assert explorer.wait()
     assert explorer.stored_run.config == tiny.config(n=100)
     assert "No stored run for these parameters. The nearest one is shown: n = 100." in explorer.stored.view.value
-    press(explorer.run_button)
+    press(explorer.console.run_button)
     assert explorer.wait()
     assert explorer.live_run.config == tiny.config(n=70)
     assert explorer.stored_run.config == tiny.config(n=100), "the stored run stays beside the live one"
@@ -111,8 +111,8 @@ def test_off_the_grid_the_nearest_run_is_shown_and_said(tiny, swept, explore_in)
 def test_a_live_run_has_its_own_figure_claims_and_provenance(tiny, swept, explore_in):
     explorer = explore_in(swept)
     explorer.set(n=999, seeds=2, seed=7)
-    explorer.device.value = "cpu"
-    press(explorer.run_button)
+    explorer.console.device.value = "cpu"
+    press(explorer.console.run_button)
     assert explorer.wait()
     run, html = explorer.live_run, explorer.live.view.value
     expected = lab.execute(tiny, tiny.config(n=999, seeds=2, seed=7), "cpu")
@@ -124,11 +124,11 @@ def test_a_live_run_has_its_own_figure_claims_and_provenance(tiny, swept, explor
     assert "live · 2 seeds · cpu" in html
     assert "holds" in html
     assert explorer.live.widget.layout.display == ""
-    assert "Finished in" in explorer.status.value
-    assert 'role="status"' in explorer.status.value
+    assert "Finished in" in explorer.console.status.value
+    assert 'role="status"' in explorer.console.status.value
     assert not explorer.running
-    assert (explorer.run_button.disabled, explorer.cancel_button.disabled) == (False, True)
-    assert explorer.bar.layout.display == "none"
+    assert (explorer.console.run_button.disabled, explorer.console.cancel_button.disabled) == (False, True)
+    assert explorer.console.bar.layout.display == "none"
 
 
 def test_two_figures_of_one_page_share_no_id(swept, explore_in):
@@ -144,21 +144,21 @@ def test_two_figures_of_one_page_share_no_id(swept, explore_in):
 
 def test_progress_is_shown_and_cancel_stops(explore_in, swept, gate):
     explorer = explore_in(swept)
-    press(explorer.run_button)
+    press(explorer.console.run_button)
     assert gate.reached.wait(30)
     assert explorer.running
-    assert (explorer.run_button.disabled, explorer.cancel_button.disabled) == (True, False)
-    assert "Running on the cpu device" in explorer.status.value
-    press(explorer.run_button)
+    assert (explorer.console.run_button.disabled, explorer.console.cancel_button.disabled) == (True, False)
+    assert "Running on the cpu device" in explorer.console.status.value
+    press(explorer.console.run_button)
     explorer.run()
     assert gate.runs == 1, "one run at a time"
-    press(explorer.cancel_button)
+    press(explorer.console.cancel_button)
     assert explorer.wait()
-    assert "Cancelled." in explorer.status.value
+    assert "Cancelled." in explorer.console.status.value
     assert explorer.live_run is None
-    assert (explorer.run_button.disabled, explorer.cancel_button.disabled) == (False, True)
+    assert (explorer.console.run_button.disabled, explorer.console.cancel_button.disabled) == (False, True)
     gate.opened.set()
-    press(explorer.run_button)
+    press(explorer.console.run_button)
     assert explorer.wait()
     assert explorer.live_run is not None
 
@@ -166,10 +166,10 @@ def test_progress_is_shown_and_cancel_stops(explore_in, swept, gate):
 def test_the_progress_bar_has_a_role_a_value_and_the_note_escaped(explore_in, swept):
     explorer = explore_in(swept)
     explorer._progressed(1, 4, "seed <2>")
-    assert 'role="progressbar"' in explorer.bar.value
-    assert 'aria-valuenow="25"' in explorer.bar.value
-    assert "25% · seed &lt;2&gt;" in explorer.bar.value
-    assert explorer.bar.layout.display == ""
+    assert 'role="progressbar"' in explorer.console.bar.value
+    assert 'aria-valuenow="25"' in explorer.console.bar.value
+    assert "25% · seed &lt;2&gt;" in explorer.console.bar.value
+    assert explorer.console.bar.layout.display == ""
 
 
 def test_the_controls_work_while_a_run_is_under_way(tiny, explore_in, swept, gate):
@@ -180,25 +180,38 @@ def test_the_controls_work_while_a_run_is_under_way(tiny, explore_in, swept, gat
     for thread in list(explorer._threads):
         thread.join(30)
     assert explorer.stored_run.config == tiny.config(n=10)
-    assert explorer.run_button.disabled, "the run is still under way"
+    assert explorer.console.run_button.disabled, "the run is still under way"
     gate.opened.set()
     assert explorer.wait()
     assert explorer.live_run.config == tiny.config(n=100), "the parameters at the time of Run"
 
 
+def test_a_run_that_ends_does_not_offer_what_is_not_allowed(explore_in, swept, gate):
+    explorer = explore_in(swept)
+    explorer.run()
+    assert gate.reached.wait(30)
+    explorer.form.controls["n"].entry.value = 5000
+    gate.opened.set()
+    assert explorer.wait()
+    assert explorer.console.run_button.disabled
+    assert "it was 5000" in explorer.console.error.value
+    explorer.form.controls["n"].entry.value = 50
+    assert not explorer.console.run_button.disabled
+
+
 def test_an_unexpected_error_is_one_message_with_its_trace_folded_away(explore_in, swept):
     explorer = explore_in(swept, kind="broken")
-    press(explorer.run_button)
+    press(explorer.console.run_button)
     assert explorer.wait()
-    message, _, details = explorer.error.value.partition("<details>")
+    message, _, details = explorer.console.error.value.partition("<details>")
     assert "ArithmeticError: this kind cannot be run" in message
     assert "Traceback" not in message
     assert "Traceback" in details
     assert 'role="alert"' in message
-    assert "The run failed." in explorer.status.value
-    assert not explorer.run_button.disabled
+    assert "The run failed." in explorer.console.status.value
+    assert not explorer.console.run_button.disabled
     explorer.set(kind="plain")
-    assert explorer.error.value == ""
+    assert explorer.console.error.value == ""
 
 
 @pytest.mark.parametrize("error", [ValueError("k must be < d"), DataMissing("MNIST is not here: fetch it <first>")])
@@ -211,8 +224,8 @@ def test_an_error_written_for_readers_stands_alone(tiny, explore_in, swept, monk
     explorer.run()
     assert explorer.wait()
     text = str(error).replace("<", "&lt;").replace(">", "&gt;")
-    assert f"<p>{text}</p>" in explorer.error.value
-    assert "<details" not in explorer.error.value
+    assert f"<p>{text}</p>" in explorer.console.error.value
+    assert "<details" not in explorer.console.error.value
 
 
 def test_an_error_in_the_drawing_is_told_too(tiny, explore_in, swept, monkeypatch):
@@ -224,24 +237,24 @@ def test_an_error_in_the_drawing_is_told_too(tiny, explore_in, swept, monkeypatc
     monkeypatch.setattr(tiny.module, "plot", plot)
     explorer.run()
     assert explorer.wait()
-    assert "KeyError" in explorer.error.value
+    assert "KeyError" in explorer.console.error.value
     assert not explorer.running
     explorer.set(n=10)
     assert explorer.wait()
-    assert "KeyError" in explorer.error.value
+    assert "KeyError" in explorer.console.error.value
     assert explorer.stored_run is None
 
 
 def test_a_value_out_of_bounds_is_said_and_cannot_be_run(explore_in, swept, gate):
     explorer = explore_in(swept)
     explorer.form.controls["n"].entry.value = 5000
-    assert "n must be a whole number from 1 to 1000; it was 5000" in explorer.error.value
-    assert explorer.run_button.disabled
+    assert "n must be a whole number from 1 to 1000; it was 5000" in explorer.console.error.value
+    assert explorer.console.run_button.disabled
     explorer.run()
     assert gate.runs == 0
     explorer.form.controls["n"].entry.value = 50
-    assert explorer.error.value == ""
-    assert not explorer.run_button.disabled
+    assert explorer.console.error.value == ""
+    assert not explorer.console.run_button.disabled
     with pytest.raises(ValueError, match="has no field 'size'"):
         explorer.set(size=3)
 
@@ -252,7 +265,7 @@ def test_without_a_store_the_widget_runs_and_says_so(tiny, explore_in, tmp_path,
         explorer = explore_in(store)
         assert "There are no stored runs here." in explorer.stored.view.value
         assert explorer.stored_run is None
-        press(explorer.run_button)
+        press(explorer.console.run_button)
         assert explorer.wait()
         assert explorer.live_run.config == tiny.default()
 
@@ -309,37 +322,37 @@ def test_numbers_that_cannot_be_had_are_told_of(tiny, explore_in, swept, monkeyp
 
 def test_the_estimate_follows_the_parameters_and_learns(tiny, explore_in, store):
     explorer = explore_in(store)
-    assert "not known yet" in explorer.expected.value
+    assert "not known yet" in explorer.console.expected.value
     explorer.run()
     assert explorer.wait()
     assert estimate(tiny, tiny.default(), "cpu", store) is not None
-    assert "under a second" in explorer.expected.value
-    before = explorer.expected.value
+    assert "under a second" in explorer.console.expected.value
+    before = explorer.console.expected.value
     explorer.form.controls["n"].entry.value = 5000
-    assert explorer.expected.value == "", "nothing is promised for what cannot be run"
+    assert explorer.console.expected.value == "", "nothing is promised for what cannot be run"
     explorer.form.controls["n"].entry.value = 100
-    assert explorer.expected.value == before
+    assert explorer.console.expected.value == before
 
 
 def test_the_device_menu_holds_what_is_there(explore_in, swept):
     explorer = explore_in(swept)
     found = lab.devices.available()
-    assert explorer.device.options == ((f"auto ({found[0]})", "auto"), *((name, name) for name in found))
-    assert explorer.device.value == "auto"
+    assert explorer.console.device.options == ((f"auto ({found[0]})", "auto"), *((name, name) for name in found))
+    assert explorer.console.device.value == "auto"
 
 
 def test_the_place_in_the_queue_is_shown_and_can_be_left(explore_in, swept, monkeypatch):
     monkeypatch.setattr("layerlab.lab.devices.resolve", lambda device: "cuda")
     explorer = explore_in(swept)
     seen = threading.Event()
-    explorer.status.observe(lambda change: "1 run is ahead" in change["new"] and seen.set(), "value")
+    explorer.console.status.observe(lambda change: "1 run is ahead" in change["new"] and seen.set(), "value")
     with lab.accelerator_queue("cuda"):
-        press(explorer.run_button)
+        press(explorer.console.run_button)
         assert seen.wait(30)
-        assert "Waiting for the cuda device: 1 run is ahead." in explorer.status.value
-        press(explorer.cancel_button)
+        assert "Waiting for the cuda device: 1 run is ahead." in explorer.console.status.value
+        press(explorer.console.cancel_button)
         assert explorer.wait()
-    assert "Cancelled." in explorer.status.value
+    assert "Cancelled." in explorer.console.status.value
     assert explorer.live_run is None
 
 
@@ -353,7 +366,7 @@ def test_two_widgets_run_at_once_without_mixing(tiny, explore_in, swept):
     assert "n = 200" in one.live.view.value
     assert "n = 300" in two.live.view.value
     assert "not tested here" in two.live.view.value
-    assert (one.error.value, two.error.value) == ("", "")
+    assert (one.console.error.value, two.console.error.value) == ("", "")
 
 
 def test_closing_cancels_the_run_and_nothing_is_drawn_afterwards(explore_in, swept, gate):
@@ -371,14 +384,14 @@ def test_closing_cancels_the_run_and_nothing_is_drawn_afterwards(explore_in, swe
 @pytest.mark.parametrize("certain", [True, False])
 def test_running_a_cell_again_cancels_what_its_old_widget_runs(tiny, swept, gate, monkeypatch, certain):
     monkeypatch.setenv("LAYERLAB_RESULTS", str(swept.root))
-    monkeypatch.setattr(live_module, "_opened", {})
+    monkeypatch.setattr(cells, "_opened", {})
     execution = iter(["first", "first", "second"])
-    monkeypatch.setattr(live_module, "_cell", lambda: ("cell", certain, next(execution)))
-    one, beside = live_module.open_here(tiny, {}), live_module.open_here(tiny, {"n": 10})
+    monkeypatch.setattr(cells, "_cell", lambda: ("cell", certain, next(execution)))
+    one, beside = cells.open_here(tiny, {}), cells.open_here(tiny, {"n": 10})
     one.run()
     assert gate.reached.wait(30)
     assert one.running, "a second widget of the same execution disturbs nothing"
-    again = live_module.open_here(tiny, {})
+    again = cells.open_here(tiny, {})
     assert one.wait()
     assert not one.running
     assert one.live_run is None
@@ -395,7 +408,7 @@ def test_every_control_has_a_label_and_nothing_shown_is_unescaped(tiny, explore_
         assert control.entry.description.startswith(control.parameter.label)
         assert control.entry.tooltip
         assert control.slider is None or control.parameter.label in control.slider.tooltip
-    assert explorer.device.description
+    assert explorer.console.device.description
     title = explorer.children[0].value
     assert "&lt;script&gt;" in title
     assert "<script" not in title
@@ -415,12 +428,12 @@ def test_the_first_display_does_not_wait_for_torch(tiny, swept, monkeypatch):
     explorer = Explorer(tiny, {}, swept)
     assert asked.wait(30)
     assert explorer.stored_run is not None, "the stored run is drawn before the devices are looked for"
-    assert explorer.device.options == ("auto", "cpu")
-    explorer.device.value = "cpu"
+    assert explorer.console.device.options == ("auto", "cpu")
+    explorer.console.device.value = "cpu"
     answer.set()
     assert explorer.wait()
-    assert explorer.device.options[0] == ("auto (mps)", "auto")
-    assert explorer.device.value == "cpu", "what the reader chose stays chosen"
+    assert explorer.console.device.options[0] == ("auto (mps)", "auto")
+    assert explorer.console.device.value == "cpu", "what the reader chose stays chosen"
     explorer.close()
 
 

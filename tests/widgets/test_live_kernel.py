@@ -98,11 +98,13 @@ def test_a_reader_gets_the_widget(tmp_path, monkeypatch):
 def test_the_buttons_of_a_page_start_and_stop_a_run_and_the_kernel_stays_free(kernel):
     evaluate(kernel, EXPLORE.replace("explore(", "view = explore(") + "\nview.wait()")
     evaluate(kernel, "view.set(d=10_000, samples=100_000, seeds=100)")
-    start, stop = evaluate(kernel, "print(view.run_button.comm.comm_id, view.cancel_button.comm.comm_id)").split()
+    start, stop = evaluate(
+        kernel, "print(view.console.run_button.comm.comm_id, view.console.cancel_button.comm.comm_id)"
+    ).split()
     click(kernel, start)
-    assert evaluate(kernel, "print(view.running, view.run_button.disabled)").split() == ["True", "True"]
+    assert evaluate(kernel, "print(view.running, view.console.run_button.disabled)").split() == ["True", "True"]
     click(kernel, stop)
-    said = evaluate(kernel, "print(view.wait(60), view.running, view.status.value)")
+    said = evaluate(kernel, "print(view.wait(60), view.running, view.console.status.value)")
     assert said.startswith("True False")
     assert "Cancelled." in said
 

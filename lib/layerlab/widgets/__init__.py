@@ -49,9 +49,9 @@ def explore(name: str, **defaults: Any) -> Explorer | Replayed:
     if building:
         experiment.config(**experiment.default().as_dict() | defaults)
         return Replayed(name, **defaults)
-    from layerlab.widgets import live
+    from layerlab.widgets.cells import open_here
 
-    return live.open_here(experiment, defaults)
+    return open_here(experiment, defaults)
 
 
 def _is_experiment(name: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 import time
 import weakref
@@ -15,6 +13,7 @@ import ipywidgets
 
 from layerlab.lab import Config, Experiment, Run, Store, devices, estimate, in_words
 from layerlab.widgets import stored
+from layerlab.widgets.console import Console, box
 from layerlab.widgets.controls import Form
 from layerlab.widgets.faults import fault_html
 from layerlab.widgets.job import Job, Listener
@@ -46,7 +45,8 @@ class Explorer(ipywidgets.VBox):
         first = experiment.config(**experiment.default().as_dict() | (defaults or {}))
         stops = {p.name: [getattr(c, p.name) for c in grid] for p in experiment.fields}
         self.form = Form(experiment.fields, first.as_dict(), self._changed, stops)
-        self._build()
+        self.console = Console(self._estimate, self.run, self.cancel)
+        self.stored, self.live = Pane("stored"), Pane("live")
         super().__init__(self._children())
         for name in ("layerlab-explore", "ll-view", "ll-view--live"):
             self.add_class(name)
@@ -85,17 +85,15 @@ class Explorer(ipywidgets.VBox):
         """Start a live run of the chosen parameters, unless one is under way."""
         if self._job is not None or self._shut:
             return
-        try:
-            config = self.config
-        except ValueError:
+        if not self._allowed():
             return  # the message is on show since the value was typed
-        self.error.value = ""
-        self._busy(True)
+        config = self.config
+        self.console.begin()
         self._say("Starting …")
         listener = Listener(
             self._waiting, self._started, self._progressed, self._finished, self._failed, self._cancelled
         )
-        self._job = Job(self.experiment, config, self.device.value, listener)
+        self._job = Job(self.experiment, config, self.console.device.value, listener)
         self._last = self._job
         self._job.start()
 
@@ -103,7 +101,7 @@ class Explorer(ipywidgets.VBox):
         """Stop the live run at its next report of progress."""
         if self._job is not None:
             self._say("Cancelling: the run stops at its next step …")
-            self.cancel_button.disabled = True
+            self.console.cancel_button.disabled = True
             self._job.cancel()
 
     def wait(self, timeout: float = 60.0) -> bool:
@@ -129,37 +127,13 @@ class Explorer(ipywidgets.VBox):
 
     # ---- what it is made of
 
-    def _build(self) -> None:
-        self.device = ipywidgets.Dropdown(
-            options=["auto", "cpu"],
-            description="device",
-            tooltip="where a live run is computed",
-            style={"description_width": "initial"},
-        )
-        self.device.observe(lambda _: self._estimate(), "value")
-        self.run_button = _button("Run", "Compute these parameters here", self.run)
-        self.run_button.add_class("ll-button--primary")
-        self.cancel_button = _button("Cancel", "Stop the live run", self.cancel)
-        self.cancel_button.disabled = True
-        self.expected = ipywidgets.HTML()
-        self.status = ipywidgets.HTML()
-        self.bar = ipywidgets.HTML()
-        self.bar.layout.display = "none"
-        self.error = ipywidgets.HTML()
-        self.stored = Pane("stored")
-        self.live = Pane("live")
-
     def _children(self) -> list[Any]:
         title = ipywidgets.HTML(f'{_style()}<p class="ll-title">{escape(self.experiment.title)}</p>')
-        device = _box([self.device], "ll-live-control")
         return [
             title,
-            _box(self.form.widgets, "ll-controls layerlab-controls"),
-            _box([device, self.run_button, self.cancel_button, self.expected], "ll-bar"),
-            self.status,
-            self.bar,
-            self.error,
-            _box([self.stored.widget, self.live.widget], "ll-compare layerlab-figure"),
+            box(self.form.widgets, "ll-controls layerlab-controls"),
+            *self.console.widgets,
+            box([self.stored.widget, self.live.widget], "ll-compare layerlab-figure"),
         ]
 
     # ---- parameters and the stored run
@@ -169,26 +143,30 @@ class Explorer(ipywidgets.VBox):
         try:
             config = self.config
         except ValueError as error:
-            self.error.value = fault_html(error)
-            self.run_button.disabled = True
-            self.expected.value = ""
+            self.console.error.value = fault_html(error)
+            self.console.run_button.disabled = True
+            self.console.expected.value = ""
             return
-        self.error.value = ""
-        self.run_button.disabled = self._job is not None
+        self.console.error.value = ""
+        self.console.run_button.disabled = self._job is not None
         self._estimate()
         self._in_background(self._show_stored, config, self._asked)
 
+    def _allowed(self) -> bool:
+        try:
+            return self.config is not None
+        except ValueError:
+            return False
+
     def _estimate(self) -> None:
         """Say how long a run would take; before the devices are known, `auto` counts as the cpu."""
-        try:
-            config = self.config
-        except ValueError:
+        if not self._allowed():
             return
-        chosen = self.device.value
+        config, chosen = self.config, self.console.device.value
         device = (_found[0] if _found else "cpu") if chosen == devices.AUTO else chosen
         seconds = estimate(self.experiment, config, device, self.store)
         words = "not known yet: no run was timed here" if seconds is None else in_words(seconds)
-        self.expected.value = f'<p class="ll-estimate">Estimated time: {escape(words)}</p>'
+        self.console.expected.value = f'<p class="ll-estimate">Estimated time: {escape(words)}</p>'
 
     def _show_stored(self, config: Config, asked: int) -> None:
         with self._drawing:
@@ -200,7 +178,7 @@ class Explorer(ipywidgets.VBox):
             except Exception as error:  # a stored result that cannot be drawn
                 if asked == self._asked and not self._shut:
                     self.stored.clear()
-                    self.error.value = fault_html(error)
+                    self.console.error.value = fault_html(error)
                 return
             if asked != self._asked or self._shut:
                 return
@@ -225,9 +203,9 @@ class Explorer(ipywidgets.VBox):
         found = _devices()
         if self._shut:
             return
-        value = self.device.value
-        self.device.options = [(f"auto ({found[0]})", devices.AUTO), *((name, name) for name in found)]
-        self.device.value = value
+        value = self.console.device.value
+        self.console.device.options = [(f"auto ({found[0]})", devices.AUTO), *((name, name) for name in found)]
+        self.console.device.value = value
         self._estimate()
 
     # ---- the live run; what follows is called from its thread
@@ -241,17 +219,8 @@ class Explorer(ipywidgets.VBox):
         self._progressed(0, 1, "")
 
     def _progressed(self, done: float, total: float, note: str) -> None:
-        if self._shut:
-            return
-        share = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
-        said = " · ".join(filter(None, (f"{share:.0%}", note)))
-        self.bar.value = (
-            f'<div class="ll-progress" role="progressbar" aria-label="Progress of the live run" aria-valuemin="0" '
-            f'aria-valuemax="100" aria-valuenow="{share * 100:.0f}">'
-            f'<div class="ll-progress-fill" style="width: {share:.1%}"></div></div>'
-            f'<p class="ll-progress-note">{escape(said)}</p>'
-        )
-        self.bar.layout.display = ""
+        if not self._shut:
+            self.console.progress(done / total if total > 0 else 0.0, note)
 
     def _finished(self, run: Run) -> None:
         self._say("Drawing …")
@@ -274,7 +243,7 @@ class Explorer(ipywidgets.VBox):
 
     def _failed(self, error: BaseException) -> None:
         if not self._shut:
-            self.error.value = fault_html(error)
+            self.console.error.value = fault_html(error)
         self._end("The run failed.")
 
     def _cancelled(self) -> None:
@@ -284,17 +253,11 @@ class Explorer(ipywidgets.VBox):
         self._job = None
         self._say(text)
         if not self._shut:
-            self.bar.value = ""
-            self.bar.layout.display = "none"
-            self._busy(False)
-
-    def _busy(self, busy: bool) -> None:
-        self.run_button.disabled = busy
-        self.cancel_button.disabled = not busy
+            self.console.rest(can_run=self._allowed())
 
     def _say(self, text: str) -> None:
         if not self._shut:
-            self.status.value = f'<div class="ll-status layerlab-status" role="status">{escape(text)}</div>'
+            self.console.say(text)
 
     def _in_background(self, work: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=work, args=args, name=f"layerlab {self.experiment.name} view", daemon=True)
@@ -302,26 +265,6 @@ class Explorer(ipywidgets.VBox):
         thread.start()
 
 
-def open_here(experiment: Experiment, defaults: dict[str, Any]) -> Explorer:
-    """An `Explorer` for the cell that is being executed: the one that this cell made before is done with.
-
-    Where the notebook gives its cells an id (JupyterLab, Colab), the old widget is closed. Elsewhere cells are known by
-    their code alone, and two may share it: there the old run is cancelled and the old widget stays.
-    """
-    explorer = Explorer(experiment, defaults)
-    cell, certain, execution = _cell()
-    if cell:
-        before, old = _opened.get(cell, ("", weakref.WeakSet()))
-        if before == execution:
-            old.add(explorer)
-        else:
-            for other in list(old):
-                other.close() if certain else other.cancel()
-            _opened[cell] = (execution, weakref.WeakSet([explorer]))
-    return explorer
-
-
-_opened: dict[str, tuple[str, weakref.WeakSet[Explorer]]] = {}
 _found: list[str] = []
 _looking = threading.Lock()
 
@@ -333,40 +276,9 @@ def _devices() -> list[str]:
     return _found
 
 
-def _cell() -> tuple[str, bool, str]:
-    """The cell that is being executed: a name for it, whether that is its id, and the name of this execution."""
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
-        return "", False, ""
-    parent: dict[str, Any] = {}
-    with contextlib.suppress(LookupError):
-        parent = kernel.get_parent("shell") or {}
-    execution = str(parent.get("header", {}).get("msg_id", ""))
-    name = parent.get("metadata", {}).get("cellId")
-    if name:
-        return f"id {name}", True, execution
-    code = parent.get("content", {}).get("code", "")
-    return (f"code {code}" if code else ""), False, execution
-
-
 def _style() -> str:
     """The stylesheet: a notebook has not got it, and the book's pages have the same."""
     return f"<style>{(STATIC / 'layerlab.css').read_text(encoding='utf-8')}</style>"
-
-
-def _button(text: str, tooltip: str, on_click: Callable[[], None]) -> Any:
-    button = ipywidgets.Button(description=text, tooltip=tooltip)
-    button.add_class("ll-button")
-    button.on_click(lambda _: on_click())
-    return button
-
-
-def _box(children: list[Any], classes: str) -> Any:
-    box = ipywidgets.Box(children)
-    for name in classes.split():
-        box.add_class(name)
-    return box
 
 
 def _descendants(widget: Any) -> list[Any]:
