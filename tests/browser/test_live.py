@@ -24,6 +24,13 @@ def open_page(page, server, path):
     assert "token" not in page.url
     page.goto(urljoin(page.url, path))
     expect(page.locator(LIVE)).to_have_attribute("aria-pressed", "false")
+    lift_veils(page)
+
+
+def lift_veils(page):
+    """Figures that wait for a prediction do not wait any longer."""
+    for button in page.get_by_role("button", name="Show it without predicting").all():
+        button.click()
 
 
 def until(page, expression, seconds=120):
@@ -94,6 +101,7 @@ def test_a_press_on_live_makes_every_experiment_a_widget(page, start_server, liv
     assert page.locator(WIDGET).count() == 0
     assert page.locator(".thebe-cell").count() == 0
     page.reload()
+    lift_veils(page)
     wait_for_reserve(page)
     warm = go_live(page)
     with capsys.disabled():
@@ -104,6 +112,18 @@ def test_a_press_on_live_makes_every_experiment_a_widget(page, start_server, liv
         print(f"  stages, cold: {json.dumps(cold)}\n  stages, reserve: {json.dumps(warm)}")
     page.click(LIVE)
     until_kernels(page, 0)
+
+
+def test_a_veiled_figure_stays_veiled_when_the_page_goes_live(page, server, live_page):
+    open_page(page, server, live_page)
+    view = page.locator("layerlab-replay .ll-view").first
+    view.evaluate("view => view.classList.add('ll-view--veiled')")
+    go_live(page)
+    expect(page.locator(WIDGET).first).to_be_hidden()
+    expect(view).to_be_visible()
+    view.evaluate("view => view.classList.remove('ll-view--veiled')")
+    expect(page.locator(WIDGET).first).to_be_visible()
+    expect(view).to_be_hidden()
 
 
 def test_a_cell_is_edited_and_run(page, server, live_page):
@@ -126,6 +146,7 @@ def test_an_edit_outlives_a_reload_and_can_be_taken_back(page, server, live_page
     original = page.locator(".CodeMirror").first.evaluate("e => e.CodeMirror.getValue()")
     type_code(page, 0, "my_own_line = 1")
     page.reload()
+    lift_veils(page)
     go_live(page)
     first = page.locator(".CodeMirror").first
     assert first.evaluate("e => e.CodeMirror.getValue()") == "my_own_line = 1"
@@ -288,6 +309,7 @@ def other_server(hosted, tmp_path_factory):
 @pytest.fixture
 def dialog(page, hosted, live_page):
     page.goto(urljoin(hosted, live_page))
+    lift_veils(page)
     page.click(LIVE)
     dialog = page.get_by_role("dialog", name="Make this page live")
     expect(dialog).to_be_visible()

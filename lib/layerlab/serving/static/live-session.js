@@ -52,13 +52,10 @@
       const block = [...input.children].find((child) => child.contains(code));
       const original = code.textContent.replace(/\n$/, "");
       const number = cells.length + 1;
-      cells.push({ number, id: `layerlab-cell-${number}`, frame, block, output: outputOf(frame), original });
+      const output = frame.querySelector(".cell_output");
+      cells.push({ number, id: `layerlab-cell-${number}`, frame, block, output, original, replaced: false });
     }
     return cells;
-  }
-
-  function outputOf(frame) {
-    return frame.querySelector(".cell_output") || null;
   }
 
   function key(cell) {
@@ -171,13 +168,21 @@
     for (const image of cell.liveOutput.querySelectorAll("img:not([alt])")) image.alt = `Output of code cell ${cell.number}`;
     if (something) cell.liveOutput.style.minHeight = "";
     if (!cell.output) return;
-    const coming = cell.thebe.outputs.some((output) => output.data?.[WIDGET]);
-    if (cell.output.querySelector("layerlab-replay")) {
-      if (widget || (cell.ran && !cell.failed && !coming)) cell.output.hidden = true;
-      else if (cell.failed) cell.output.hidden = false;
-    } else if (something || cell.ran) {
-      cell.output.hidden = true;
+    if (!cell.output.querySelector("layerlab-replay")) {
+      if (something || cell.ran) cell.output.hidden = true;
+      return;
     }
+    const coming = cell.thebe.outputs.some((output) => output.data?.[WIDGET]);
+    if (widget || (cell.ran && !cell.failed && !coming)) cell.replaced = true;
+    else if (cell.failed) cell.replaced = false;
+    // a figure that waits for the reader's prediction is not given away by its live twin
+    const veiled = Boolean(cell.output.querySelector(".ll-view--veiled"));
+    setHidden(cell.output, cell.replaced && !veiled);
+    setHidden(cell.liveOutput, cell.replaced && veiled);
+  }
+
+  function setHidden(element, hidden) {
+    if (element.hidden !== hidden) element.hidden = hidden;
   }
 
   function closeCells(cells) {
@@ -262,6 +267,7 @@
     for (const cell of mine.cells) {
       cell.watcher = new MutationObserver(() => swap(cell));
       cell.watcher.observe(cell.liveOutput, { childList: true, subtree: true });
+      if (cell.output) cell.watcher.observe(cell.output, { attributeFilter: ["class"], subtree: true });
     }
   }
 
@@ -273,7 +279,7 @@
       cell.watcher?.disconnect();
       if (!cell.output?.querySelector("layerlab-replay")) continue;
       cell.thebe.clear(); // a widget without its kernel answers nothing; the stored figures do
-      cell.output.hidden = false;
+      cell.replaced = cell.output.hidden = false;
     }
     live.show("dead", "The kernel has died. The stored figures are back; Restart starts a fresh kernel.");
   }
