@@ -197,7 +197,7 @@ def plot(result: xr.Dataset) -> Figure:
 
 
 def _title(result: xr.Dataset) -> str:
-    return f"{result.attrs['activation']}, {result.attrs['width']} units"
+    return f"{result.attrs['activation']}, {result.attrs['width']} units, gain {result.attrs['gain']:g}"
 
 
 def describe(result: xr.Dataset) -> str:
