@@ -2,7 +2,7 @@
 
 from layerlab.lab import devices, style
 from layerlab.lab.cache import remember
-from layerlab.lab.claims import Claim, Evidence
+from layerlab.lab.claims import Claim, Evidence, spread
 from layerlab.lab.config import Config, Parameter, choice, integer, real, torch_seed
 from layerlab.lab.drawing import draw, figure_svg, to_svg
 from layerlab.lab.estimate import estimate, in_words
@@ -47,6 +47,7 @@ __all__ = [
     "names",
     "real",
     "remember",
+    "spread",
     "style",
     "sweep",
     "titles",

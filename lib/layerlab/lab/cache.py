@@ -68,7 +68,8 @@ def _write(path: Path, arrays: Arrays) -> None:
         handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(file, **arrays)
+                save: Any = np.savez
+                save(file, **arrays)
             os.replace(part, path)
         finally:
             Path(part).unlink(missing_ok=True)

@@ -18,14 +18,14 @@ class Evidence:
 
     `holds` follows from the other fields: |measured - expected| <= tolerance for "≈",
     measured <= expected + tolerance for "≤", measured >= expected - tolerance for "≥".
-    A NaN anywhere means that it does not hold. `spread` is the standard deviation over seeds, where there are several.
+    A NaN in either number means that it does not hold. Each number may be anything that `float` takes. `spread` is the standard deviation over seeds, where there are several.
     """
 
-    measured: float
-    expected: float
-    tolerance: float = 0.0
+    measured: Any
+    expected: Any
+    tolerance: Any = 0.0
     relation: Relation = "≈"
-    spread: float | None = None
+    spread: Any = None
     unit: str = ""
 
     def __post_init__(self) -> None:
@@ -47,6 +47,11 @@ class Evidence:
         if self.relation == "≤":
             return self.measured <= self.expected + self.tolerance
         return self.measured >= self.expected - self.tolerance
+
+
+def spread(values: Any) -> float | None:
+    """The standard deviation over the `seed` axis of a DataArray (ddof 1); None if there is one seed only."""
+    return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
 
 
 @dataclass(frozen=True)

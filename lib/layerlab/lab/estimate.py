@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import statistics
 
 from filelock import FileLock, Timeout
@@ -14,20 +15,25 @@ from layerlab.lab.experiment import Experiment
 from layerlab.lab.runs import Provenance
 from layerlab.lab.store import DamagedRun, Store
 
+KEPT = 30  # timings of each experiment and device
+
 
 def estimate(experiment: Experiment, config: Config, device: str, store: Store | None = None) -> float | None:
     """The expected wall time of a run on this machine, in seconds; None where nothing is known yet.
 
-    It is work(config) times the median time per unit of work: of earlier runs on this machine and device if there
-    were any, else of the stored runs of the same device (then the machine may be another), else of the stored runs on
-    any device.
+    It is taken from the known run whose work is nearest to work(config), by the factor between the two: from runs on
+    this machine and device if there were any, else from the stored runs of the same device (then the machine may be
+    another), else from the stored runs on any device. Where several are equally near, the median of their times counts.
     """
-    rates = _recorded().get(f"{experiment.name}:{device}", [])
-    if not rates:
+    known = _recorded().get(f"{experiment.name}:{device}", [])
+    if not known:
         stored = _stored(experiment, store or Store())
-        same = [p for p in stored if p.device == device]
-        rates = [_rate(experiment, p) for p in same or stored]
-    return statistics.median(rates) * experiment.work(config) if rates else None
+        known = [_timing(experiment, p) for p in [p for p in stored if p.device == device] or stored]
+    if not known:
+        return None
+    work = experiment.work(config)
+    nearest = min((w for w, _ in known), key=lambda w: abs(math.log(w / work)))
+    return statistics.median(seconds for w, seconds in known if w == nearest) * work / nearest
 
 
 def record(experiment: Experiment, provenance: Provenance) -> None:
@@ -37,9 +43,9 @@ def record(experiment: Experiment, provenance: Provenance) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=2):
             known = _recorded()
-            rates = known.setdefault(f"{experiment.name}:{provenance.device}", [])
-            rates.append(_rate(experiment, provenance))
-            del rates[:-9]
+            timings = known.setdefault(f"{experiment.name}:{provenance.device}", [])
+            timings.append(_timing(experiment, provenance))
+            del timings[:-KEPT]
             part = path.with_suffix(".part")
             part.write_text(json.dumps(known), encoding="utf-8")
             part.replace(path)
@@ -58,8 +64,10 @@ def in_words(seconds: float | None) -> str:
     return f"about {seconds / 3600:.1f} h"
 
 
-def _rate(experiment: Experiment, provenance: Provenance) -> float:
-    return provenance.wall_seconds / max(experiment.work(experiment.config(**provenance.parameters)), 1e-12)
+def _timing(experiment: Experiment, provenance: Provenance) -> tuple[float, float]:
+    """The work of a run and its wall time in seconds."""
+    work = experiment.work(experiment.config(**provenance.parameters))
+    return max(work, 1e-12), provenance.wall_seconds
 
 
 def _stored(experiment: Experiment, store: Store) -> list[Provenance]:
@@ -72,9 +80,9 @@ def _stored(experiment: Experiment, store: Store) -> list[Provenance]:
     return found
 
 
-def _recorded() -> dict[str, list[float]]:
+def _recorded() -> dict[str, list[tuple[float, float]]]:
     try:
         known = json.loads((paths.cache() / "timings.json").read_text(encoding="utf-8"))
-        return {str(k): [float(x) for x in v] for k, v in known.items()}
+        return {str(name): [(float(w), float(s)) for w, s in runs] for name, runs in known.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

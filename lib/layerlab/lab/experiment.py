@@ -19,7 +19,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab.lab.claims import Claim
-from layerlab.lab.config import Config, Parameter, parameters
+from layerlab.lab import config as configs
+from layerlab.lab.config import Parameter, parameters
 from layerlab.lab.fingerprint import fingerprint
 from layerlab.lab.tables import tidy
 
@@ -47,7 +48,7 @@ class Experiment:
         return (inspect.getdoc(self.module) or self.name).splitlines()[0].rstrip(".")
 
     @property
-    def Config(self) -> type[Config]:
+    def Config(self) -> type[configs.Config]:
         """The class of its parameters."""
         return self.module.Config
 
@@ -61,7 +62,7 @@ class Experiment:
         """What theory says of its results."""
         return tuple(self.module.CLAIMS)
 
-    def config(self, **values: Any) -> Config:
+    def config(self, **values: Any) -> configs.Config:
         """A config with these values; ValueError names a field that does not exist or a value not allowed."""
         known = [p.name for p in self.fields]
         for name in values:
@@ -69,7 +70,7 @@ class Experiment:
                 raise ValueError(f"{self.name} has no field {name!r}; it has {', '.join(known)}")
         return self.Config(**values)
 
-    def grid(self) -> list[Config]:
+    def grid(self) -> list[configs.Config]:
         """The configs of the stored runs: the product of GRID's values, or of each of several such grids."""
         grids = [self.module.GRID] if isinstance(self.module.GRID, dict) else list(self.module.GRID)
         configs = [
@@ -79,12 +80,12 @@ class Experiment:
         ]
         return list(dict.fromkeys(configs))
 
-    def default(self) -> Config:
+    def default(self) -> configs.Config:
         """The stored run that a page shows first: the default config if it is in the grid, else the grid's first."""
         grid = self.grid()
         return self.Config() if self.Config() in grid else grid[0]
 
-    def run(self, config: Config, device: str, progress: Any) -> xr.Dataset:
+    def run(self, config: configs.Config, device: str, progress: Any) -> xr.Dataset:
         """The measured result (no provenance: see `layerlab.lab.execute`)."""
         return self.module.run(config, device, progress)
 
@@ -100,7 +101,7 @@ class Experiment:
         """The numbers behind the figure; by default one row per point, mean and standard deviation over seeds."""
         return self.module.table(result) if hasattr(self.module, "table") else tidy(result)
 
-    def work(self, config: Config) -> float:
+    def work(self, config: configs.Config) -> float:
         """The relative cost of a run, proportional to its time."""
         return float(self.module.work(config))
 

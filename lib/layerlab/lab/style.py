@@ -23,7 +23,7 @@ COLOURS = {"blue": "#0072b2", "vermillion": "#d55e00", "green": "#009e73", "purp
 MARKERS = ("o", "s", "^", "D")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (4, 1.5, 1, 1.5)))
 
-_PARAMETERS: dict[str, Any] = {
+_PARAMETERS: Any = {
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.formatter.useoffset": False,
