@@ -134,7 +134,7 @@ def test_a_book_is_built_and_kept_fresh(book):
     assert page.count("<layerlab-replay") == 1 and page.count('<layerlab-predict key="page#1" answer="1"') == 1
     assert "The answer is 42" in page
     assert 'id="layerlab-live"' in page and 'href="_notebooks/page.ipynb"' in page
-    assert re.search(r'<details class="[^"]*ll-folded[^"]*"[^>]*><summary[^>]*><span>Solution</span>', page)
+    assert re.search(r'<details class="[^"]*ll-folded[^"]*"[^>]*>\s*<summary[^>]*>\s*<span>Solution</span>', page)
     assert json.loads((book.html / "_notebooks/page.ipynb").read_text())["nbformat"] == 4
     assert (book.html / "_static/layerlab-server.js").read_text() == "window.layerlabServer = null;\n"
     assert len(list((book.html / "_static/replay/tiny/mean").glob("*.json"))) == 3 * 4
