@@ -18,7 +18,8 @@ class Evidence:
 
     `holds` follows from the other fields: |measured - expected| <= tolerance for "≈",
     measured <= expected + tolerance for "≤", measured >= expected - tolerance for "≥".
-    A NaN in either number means that it does not hold. Each number may be anything that `float` takes. `spread` is the standard deviation over seeds, where there are several.
+    A NaN in either number means that it does not hold. Each number may be anything that `float` takes. `spread` is the
+    standard deviation over seeds, where there are several.
     """
 
     measured: Any

@@ -18,8 +18,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from layerlab.lab.claims import Claim
 from layerlab.lab import config as configs
+from layerlab.lab.claims import Claim
 from layerlab.lab.config import Parameter, parameters
 from layerlab.lab.fingerprint import fingerprint
 from layerlab.lab.tables import tidy
