@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerlab.projection import arc_cosine_kernel, second_moment, tanh_kernel
+from layerlab.projection import arc_cosine_kernel, tanh_kernel
 
 GRID = 65  # initial angles that are followed; the others are interpolated
 
@@ -46,7 +46,7 @@ def follow(activation: str, gain: float, bias: float, depth: int, start: np.ndar
     for layer in range(depth):
         q = weight * square + bias**2
         theta = np.arccos(np.clip((weight * kernel + bias**2) / q, -1, 1))
-        kernel, square = expected_product(activation, theta, q), second_moment(activation, q)
+        kernel, square = expected_product(activation, theta, q), float(expected_product(activation, np.zeros(1), q)[0])
         angles.append(np.interp(start, grid, np.arccos(np.clip(kernel / square, -1, 1))))
         squares.append(square)
         if layer == 0:

@@ -43,7 +43,8 @@ class Pairs:
         self._weights = {k: squareform(np.where(m, inverse, 0)) / max(1, m.sum()) for k, m in self.masks.items()}
         self.unit = float(np.sqrt(self.before[kept].mean()))  # root mean square distance
         distance = np.sqrt(self.before) / self.unit
-        self.edges = np.linspace(*np.quantile(distance[kept], [0.002, 0.998]), bins + 1)
+        low, high = (float(np.quantile(distance[kept], share)) for share in (0.002, 0.998))
+        self.edges = np.linspace(low, high, bins + 1)
         self.bin = np.digitize(distance, self.edges) - 1
 
     def expected(self, activation: str) -> np.ndarray:

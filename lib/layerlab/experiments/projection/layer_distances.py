@@ -211,7 +211,7 @@ def _pair_deviation(result: xr.Dataset) -> Evidence | None:
     squares = result["deviation"]
     measured = float(np.sqrt(squares.mean()))
     error = float(squares.std("seed", ddof=1)) / np.sqrt(squares.sizes["seed"]) / (2 * measured)
-    return Evidence(measured, bound, 4 * error, relation="≤", spread=_deviation_of(np.sqrt(squares)))
+    return Evidence(measured, bound, 4 * error, relation="≤", spread=_deviation_of(squares**0.5))
 
 
 def _random_contrast(result: xr.Dataset) -> Evidence:

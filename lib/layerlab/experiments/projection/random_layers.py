@@ -242,7 +242,7 @@ def _law(result: xr.Dataset) -> Evidence:
     expected = float(np.sqrt(result["deviation_theory"]))
     # as if all pairs of a layer strayed together, the least that its number of layers can tell
     error = expected / np.sqrt(2 * FIRST_LAYERS * result.sizes["seed"])
-    return Evidence(measured, expected, 4 * error, spread=_spread(np.sqrt(result["deviation"])))
+    return Evidence(measured, expected, 4 * error, spread=_spread(result["deviation"] ** 0.5))
 
 
 def _together(result: xr.Dataset) -> Evidence | None:
