@@ -18,7 +18,7 @@ import xarray as xr
 from layerlab import lab
 from layerlab.experiments.projection._layer_figure import MERITS, PLACES, STAGES, contrast, expected_contrast, plot
 from layerlab.experiments.projection._networks import networks
-from layerlab.lab import Claim, Evidence, choice, integer
+from layerlab.lab import Claim, Evidence, choice, integer, spread
 
 LECTURE = "Lecture Representation Learning, Dimensionality Reduction"
 OWN = "Derived in the section"
@@ -191,16 +191,12 @@ def _pooled(errors: xr.DataArray) -> float:
     return float(np.sqrt((errors**2).mean() / errors.sizes["seed"]))
 
 
-def _deviation_of(values: xr.DataArray) -> float | None:
-    return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
-
-
 def _mean_factor(result: xr.Dataset, activation: str) -> Evidence | None:
     if result.attrs["activation"] != activation:
         return None
     factor = result["factor"].sel(stage="random", pair="all")
     expected = result["expected_factor"].sel(pair="all")
-    return Evidence(factor.mean(), expected, 4 * _pooled(result["error"]), spread=_deviation_of(factor))
+    return Evidence(factor.mean(), expected, 4 * _pooled(result["error"]), spread=spread(factor))
 
 
 def _pair_deviation(result: xr.Dataset) -> Evidence | None:
@@ -211,13 +207,13 @@ def _pair_deviation(result: xr.Dataset) -> Evidence | None:
     squares = result["deviation"]
     measured = float(np.sqrt(squares.mean()))
     error = float(squares.std("seed", ddof=1)) / np.sqrt(squares.sizes["seed"]) / (2 * measured)
-    return Evidence(measured, bound, 4 * error, relation="≤", spread=_deviation_of(squares**0.5))
+    return Evidence(measured, bound, 4 * error, relation="≤", spread=spread(squares**0.5))
 
 
 def _random_contrast(result: xr.Dataset) -> Evidence:
     measured = contrast(result).sel(stage="random")
     tolerance = 4 * _pooled(result["contrast_error"])
-    return Evidence(measured.mean(), expected_contrast(result), tolerance, spread=_deviation_of(measured))
+    return Evidence(measured.mean(), expected_contrast(result), tolerance, spread=spread(measured))
 
 
 def _kept(result: xr.Dataset) -> Evidence | None:
@@ -225,12 +221,12 @@ def _kept(result: xr.Dataset) -> Evidence | None:
         return None
     random, trained = (result["spread"].sel(stage=stage) for stage in STAGES)
     error = float((trained - random).std("seed", ddof=1)) / np.sqrt(result.sizes["seed"])
-    return Evidence(trained.mean(), random.mean(), 4 * error, relation="≤", spread=_deviation_of(trained))
+    return Evidence(trained.mean(), random.mean(), 4 * error, relation="≤", spread=spread(trained))
 
 
 def _trained_contrast(result: xr.Dataset) -> Evidence:
     measured = contrast(result).sel(stage="trained")
-    return Evidence(measured.max(), 1, relation="≤", spread=_deviation_of(measured))
+    return Evidence(measured.max(), 1, relation="≤", spread=spread(measured))
 
 
 def _survive(result: xr.Dataset) -> Evidence | None:
@@ -238,13 +234,13 @@ def _survive(result: xr.Dataset) -> Evidence | None:
         return None
     knn = result["merit"].sel(measure="knn")
     loss = knn.sel(place="input") - knn.sel(place="random")
-    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=_deviation_of(loss))
+    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=spread(loss))
 
 
 def _clearer(result: xr.Dataset) -> Evidence:
     share = result["merit"].sel(measure="share")
     gain = share.sel(place="trained") - share.sel(place="input")
-    return Evidence(gain.min(), 0, relation="≥", spread=_deviation_of(gain))
+    return Evidence(gain.min(), 0, relation="≥", spread=spread(gain))
 
 
 CLAIMS = (

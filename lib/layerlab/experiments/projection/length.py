@@ -19,7 +19,7 @@ from matplotlib.ticker import NullLocator
 from scipy import stats
 
 from layerlab import lab
-from layerlab.lab import Claim, Evidence, integer, style
+from layerlab.lab import Claim, Evidence, integer, spread, style
 from layerlab.projection import chernoff_tail, length_distribution
 
 SOURCE = "Dasgupta & Gupta 2003, section 2"
@@ -178,7 +178,7 @@ def _pooled(result: xr.Dataset) -> int:
 def _mean(result: xr.Dataset) -> Evidence:
     d, k = result.attrs["d"], result.attrs["k"]
     error = length_distribution(d, k).std() / np.sqrt(_pooled(result))
-    return Evidence(float(result["mean"].mean()), k / d, 4 * error, spread=_spread(result["mean"]))
+    return Evidence(float(result["mean"].mean()), k / d, 4 * error, spread=spread(result["mean"]))
 
 
 def _variation(result: xr.Dataset) -> Evidence:
@@ -188,12 +188,12 @@ def _variation(result: xr.Dataset) -> Evidence:
     # standard error of a standard deviation from the kurtosis of the law
     kurtosis = float(length_distribution(d, k).stats("k")) + 3
     error = expected * np.sqrt((kurtosis - 1) / (4 * _pooled(result)))
-    return Evidence(np.sqrt(result["variance"].mean()) * d / k, expected, 4 * error, spread=_spread(measured))
+    return Evidence(np.sqrt(result["variance"].mean()) * d / k, expected, 4 * error, spread=spread(measured))
 
 
 def _law(result: xr.Dataset) -> Evidence:
     critical = stats.kstwo(int(result.attrs["samples"])).isf(1e-3 / result.attrs["seeds"])
-    return Evidence(float(result["ks"].max()), critical, relation="≤", spread=_spread(result["ks"]))
+    return Evidence(float(result["ks"].max()), critical, relation="≤", spread=spread(result["ks"]))
 
 
 def _bounds(result: xr.Dataset) -> Evidence | None:
@@ -211,10 +211,6 @@ def _empty(result: xr.Dataset) -> Evidence | None:
     """The one thing that a sharp bound of 0 says: no vector is longer than 1."""
     beyond = result["tail"].where(result["tail_bound"] == 0)
     return Evidence(float(beyond.max()), 0, relation="≤") if beyond.notnull().any() else None
-
-
-def _spread(values: xr.DataArray) -> float | None:
-    return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
 
 
 CLAIMS = (

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from layerlab import lab
 from layerlab.experiments.projection import _mean_field
 from layerlab.experiments.projection._networks import subset
-from layerlab.lab import Claim, Evidence, choice, integer, real, style
+from layerlab.lab import Claim, Evidence, choice, integer, real, spread, style
 
 CHO, POOLE = "Cho & Saul 2009, section 2", "Poole et al. 2016, sections 2 and 3"
 LECTURE = "Lecture Representation Learning, Johnson-Lindenstrauss lemma"
@@ -221,10 +221,6 @@ def _student(values: xr.DataArray) -> float:
     return float(stats.t(count - 1).isf(5e-4) * values.std("seed", ddof=1) / np.sqrt(count))
 
 
-def _spread(values: xr.DataArray) -> float | None:
-    return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
-
-
 def _is_narrow(result: xr.Dataset) -> bool:
     return result.sizes["seed"] < 3 or result.attrs["depth"] > NARROW * result.attrs["width"]
 
@@ -234,7 +230,7 @@ def _angles(result: xr.Dataset) -> Evidence | None:
         return None
     last = result["angle"].isel(layer=-1).mean("group")
     expected = result["angle_theory"].isel(layer=-1).mean()
-    return Evidence(last.mean(), expected, _student(last), spread=_spread(last), unit="°")
+    return Evidence(last.mean(), expected, _student(last), spread=spread(last), unit="°")
 
 
 def _law(result: xr.Dataset) -> Evidence:
@@ -242,7 +238,7 @@ def _law(result: xr.Dataset) -> Evidence:
     expected = float(np.sqrt(result["deviation_theory"]))
     # as if all pairs of a layer strayed together, the least that its number of layers can tell
     error = expected / np.sqrt(2 * FIRST_LAYERS * result.sizes["seed"])
-    return Evidence(measured, expected, 4 * error, spread=_spread(result["deviation"] ** 0.5))
+    return Evidence(measured, expected, 4 * error, spread=spread(result["deviation"] ** 0.5))
 
 
 def _together(result: xr.Dataset) -> Evidence | None:
@@ -250,7 +246,7 @@ def _together(result: xr.Dataset) -> Evidence | None:
         return None
     angle = result["angle"].mean("group")
     change = angle.isel(layer=-1) - angle.isel(layer=0)
-    return Evidence(change.max(), 0, relation="≤", spread=_spread(change), unit="°")
+    return Evidence(change.max(), 0, relation="≤", spread=spread(change), unit="°")
 
 
 def _direction(result: xr.Dataset) -> Evidence | None:
@@ -260,20 +256,20 @@ def _direction(result: xr.Dataset) -> Evidence | None:
         return None
     ratio = near.isel(layer=-1) / near.isel(layer=0)
     if predicted < 1:
-        return Evidence(ratio.max(), 1, relation="≤", spread=_spread(ratio))
-    return Evidence(ratio.min(), 1, relation="≥", spread=_spread(ratio))
+        return Evidence(ratio.max(), 1, relation="≤", spread=spread(ratio))
+    return Evidence(ratio.min(), 1, relation="≥", spread=spread(ratio))
 
 
 def _first_layer(result: xr.Dataset) -> Evidence | None:
     if result.attrs["width"] < WIDE or result.attrs["gain"] != 1 or result.attrs["bias"] != 0:
         return None
     loss = result["knn"].isel(layer=0) - result["knn"].isel(layer=1)
-    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=_spread(loss))
+    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=spread(loss))
 
 
 def _all_layers(result: xr.Dataset) -> Evidence:
     loss = result["knn"].isel(layer=0) - result["knn"].isel(layer=-1)
-    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=_spread(loss))
+    return Evidence(loss.mean(), 0, MARGIN, relation="≤", spread=spread(loss))
 
 
 CLAIMS = (

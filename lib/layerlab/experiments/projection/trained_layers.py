@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from layerlab import lab
 from layerlab.experiments.projection._networks import networks
-from layerlab.lab import Claim, Evidence, choice, integer, style
+from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 LECTURE = "Lecture Representation Learning, Johnson-Lindenstrauss lemma"
 STAGES = ("random", "trained")
@@ -161,10 +161,6 @@ def describe(result: xr.Dataset) -> str:
     )
 
 
-def _spread(values: xr.DataArray) -> float | None:
-    return float(values.std("seed", ddof=1)) if values.sizes["seed"] > 1 else None
-
-
 def _gain(result: xr.Dataset, name: str) -> xr.DataArray:
     """After minus before training, the hidden layers."""
     return (result[name].sel(stage="trained") - result[name].sel(stage="random")).isel(layer=slice(1, None))
@@ -185,14 +181,14 @@ def _labels(result: xr.Dataset, labels: str) -> bool:
 
 def _never_worse(result: xr.Dataset) -> Evidence:
     gain = _gain(result, "knn")
-    return Evidence(gain.min(), 0, _noise(result), relation="≥", spread=_spread(gain.min("layer")))
+    return Evidence(gain.min(), 0, _noise(result), relation="≥", spread=spread(gain.min("layer")))
 
 
 def _improves(result: xr.Dataset) -> Evidence | None:
     if not _labels(result, "true"):
         return None
     gain = _gain(result, "share").isel(layer=-1)
-    return Evidence(gain.min(), 0, relation="≥", spread=_spread(gain))
+    return Evidence(gain.min(), 0, relation="≥", spread=spread(gain))
 
 
 def _more_with_depth(result: xr.Dataset) -> Evidence | None:
@@ -200,14 +196,14 @@ def _more_with_depth(result: xr.Dataset) -> Evidence | None:
         return None
     gain = _gain(result, "share")
     growth = gain.isel(layer=-1) - gain.isel(layer=0)
-    return Evidence(growth.min(), 0, relation="≥", spread=_spread(growth))
+    return Evidence(growth.min(), 0, relation="≥", spread=spread(growth))
 
 
 def _probe(result: xr.Dataset) -> Evidence | None:
     if not _labels(result, "true"):
         return None
     gain = _gain(result, "probe").isel(layer=-1)
-    return Evidence(gain.mean(), 0, relation="≥", spread=_spread(gain))
+    return Evidence(gain.mean(), 0, relation="≥", spread=spread(gain))
 
 
 def _random_fades(result: xr.Dataset) -> Evidence | None:
@@ -215,14 +211,14 @@ def _random_fades(result: xr.Dataset) -> Evidence | None:
         return None
     knn = result["knn"].sel(stage="random")
     fall = knn.isel(layer=-1) - knn.isel(layer=1)
-    return Evidence(fall.mean(), 0, relation="≤", spread=_spread(fall))
+    return Evidence(fall.mean(), 0, relation="≤", spread=spread(fall))
 
 
 def _shuffled(result: xr.Dataset) -> Evidence | None:
     if not _labels(result, "shuffled"):
         return None
     gain = _gain(result, "knn").isel(layer=-1)
-    return Evidence(gain.max(), 0, relation="≤", spread=_spread(gain))
+    return Evidence(gain.max(), 0, relation="≤", spread=spread(gain))
 
 
 CLAIMS = (
