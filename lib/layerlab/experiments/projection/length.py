@@ -9,6 +9,7 @@ Source: Dasgupta & Gupta 2003, section 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +68,13 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     beta = np.r_[np.linspace(0.1, 0.9, 9), np.linspace(1.1, 3.0, 20)]
     rows: dict[str, list] = {"density": [], "mean": [], "variance": [], "tail": [], "ks": []}
     for i, stream in enumerate(config.streams()):
-        progress(i, config.seeds, f"seed {i + 1} of {config.seeds}")
-        length = squared_lengths(config.d, config.k, config.samples, lab.torch_seed(stream), device)
+        note = f"seed {i + 1} of {config.seeds}"
+        blocks = squared_lengths(config.d, config.k, config.samples, lab.torch_seed(stream), device)
+        parts: list[np.ndarray] = []
+        for part in blocks:
+            parts.append(part)
+            progress(i + sum(map(len, parts)) / config.samples, config.seeds, note)
+        length = np.concatenate(parts)
         counts, _ = np.histogram(length, edges)
         rows["density"].append(counts / (config.samples * np.diff(edges)) * mean)
         rows["mean"].append(length.mean())
@@ -105,18 +111,15 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     )
 
 
-def squared_lengths(d: int, k: int, samples: int, seed: int, device: str) -> np.ndarray:
+def squared_lengths(d: int, k: int, samples: int, seed: int, device: str) -> Iterator[np.ndarray]:
     """|first k coordinates|^2 of `samples` uniform unit vectors of R^d, in blocks of bounded memory."""
     import torch
 
     generator = torch.Generator(device).manual_seed(seed)
     block = max(1, min(samples, 4_000_000 // d))
-    parts = []
     for start in range(0, samples, block):
-        x = torch.randn(min(block, samples - start), d, generator=generator, device=device)
-        squares = x.square()
-        parts.append(squares[:, :k].sum(1) / squares.sum(1))
-    return torch.cat(parts).cpu().numpy().astype(np.float64)
+        squares = torch.randn(min(block, samples - start), d, generator=generator, device=device).square()
+        yield (squares[:, :k].sum(1) / squares.sum(1)).cpu().numpy().astype(np.float64)
 
 
 def _tail(relative: np.ndarray, beta: float) -> float:
