@@ -39,6 +39,11 @@ def assemble(app: Sphinx, pagename: str, template: str, context: dict[str, Any],
         # Sphinx gives MathJax also to the pages whose subpages hold formulas
         files = context.get("script_files", [])
         files[:] = [file for file in files if not str(getattr(file, "filename", "")).endswith(app.config.mathjax_path)]
+    if "body" in context:
+        # docutils calls the bibliography a list but its entries no list items, which screen readers cannot follow
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
     record = records.pages(app.env).get(pagename)
     if record is None:
         return
