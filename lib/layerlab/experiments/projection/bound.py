@@ -210,7 +210,8 @@ def plot(result: xr.Dataset) -> Figure:
     _curves(left, at, "points", a["d"])
     left.set(xlabel="points n", ylabel="dimensions k", title=f"{a['data']}, {a['kind']}, ε = {a['eps']:g}")
     left.set_xscale("log")
-    left.set_ylim(0, 1.75 * float(at["bound"].max()))
+    highest = float(at["bound"].max())
+    left.set_ylim(0, 1.85 * (a["d"] if highest < a["d"] < 1.85 * highest else highest))  # room for the legend
     left.legend(loc="upper left", borderaxespad=0.1, ncols=1)
     _curves(right, result.isel(points=-1), "eps", a["d"])
     right.set(xlabel="ε", ylabel="dimensions k", title=f"n = {a['n']}", xscale="log", yscale="log")
