@@ -75,6 +75,7 @@
         say();
         input.addEventListener("input", () => {
           this.at[i] = Number(input.value);
+          this.moved = i;
           say();
           this.update();
         });
@@ -163,7 +164,8 @@
 
     showMissing() {
       this.wanted = null;
-      const far = (run) => run.at.reduce((sum, value, i) => sum + Math.abs(value - this.at[i]), 0);
+      // near is what keeps the value that the reader has just chosen and changes the others least
+      const far = (run) => run.at.reduce((sum, value, i) => sum + Math.abs(value - this.at[i]) * (i === this.moved ? 100 : 1), 0);
       const nearest = this.manifest.runs.reduce((best, run) => (far(run) < far(best) ? run : best));
       const button = el("button", { type: "button", className: "ll-button", textContent: "Nearest stored run" });
       button.addEventListener("click", () => {
