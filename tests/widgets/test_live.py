@@ -118,7 +118,7 @@ def test_a_live_run_has_its_own_figure_claims_and_provenance(tiny, swept, explor
     expected = lab.execute(tiny, tiny.config(n=999, seeds=2, seed=7), "cpu")
     np.testing.assert_array_equal(run.result["mean"], expected.result["mean"])
     assert "n = 999, top = 1, kind = plain, seed = 7, seeds = 2" in html
-    assert html.count("<svg") == 1
+    assert html.count("<svg") == 2
     assert 'role="img"' in html
     assert f"over all {float(run.result['mean'].mean()):.3f} &lt;m&gt;" in html
     assert "live · 2 seeds · cpu" in html

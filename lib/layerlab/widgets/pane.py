@@ -21,13 +21,18 @@ _count = itertools.count()
 def run_html(run: Run, kind: str) -> str:
     """The view of a run: its parameters, figure, claims, provenance."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", run.experiment.name).strip("-")
-    svg = figure_svg(run.experiment, run.result, f"live-{slug}-{next(_count)}")
+    prefix = f"live-{slug}-{next(_count)}"
+    figures = "".join(
+        f'<div class="ll-figure ll-figure--{width}">'
+        f"{figure_svg(run.experiment, run.result, f'{prefix}-{width}', narrow=width == 'narrow')}</div>"
+        for width in ("wide", "narrow")
+    )
     provenance = run.provenance.as_dict()
     parameters = ", ".join(f"{name} = {text(value)}" for name, value in run.config.as_dict().items())
     return (
         f'<p class="ll-run-title"><span class="ll-badge">{escape(kind)}</span> '
         f'<span class="ll-parameters">{escape(parameters)}</span></p>'
-        f'<div class="ll-figure">{svg}</div>'
+        f"{figures}"
         f'<div class="ll-evidences"><p class="ll-heading">What theory says of this run</p>'
         f"{parts.claims_html(run.claims())}</div>"
         f'<div class="ll-foot"><details class="ll-provenance"><summary>Provenance: '
@@ -72,7 +77,7 @@ class Pane:
         """Put a run there, with its view as `run_html` gives it; `note` says what a reader should know of it."""
         self.run = run
         self.view.value = note_html(note) + html
-        self.widget.layout.flex = f"1 1 {_legible_width(html)}px"
+        self.widget.layout.flex = "1 1 300px"  # two runs stand side by side where each has the width of a phone
         self.button.layout.display = ""
         self._fill_table()
         self.widget.layout.display = ""
@@ -97,9 +102,3 @@ class Pane:
             self.table.value = "" if run is None else numbers_html(run, self.kind)
         except Exception as error:  # an experiment's own table may fail
             self.table.value = fault_html(error)
-
-
-def _legible_width(html: str) -> int:
-    """Below this width, in pixels, the text of the figure is hard to read: two runs then stand one under the other."""
-    view = re.search(r'viewBox="[\d.]+ [\d.]+ ([\d.]+) ', html)
-    return round(0.85 * float(view[1])) if view else 300
