@@ -117,7 +117,7 @@ def configuration(directory: Path, port: int, scratch: str, token: str, reserve:
                 "cookie_secret": secrets.token_bytes(32),
                 "tornado_settings": {
                     "xsrf_cookie_kwargs": {"path": "/", "samesite": "Lax"},
-                    "ws_ping_timeout": 30_000,
+                    "ws_ping_interval": 0,  # on loopback a closed connection is known at once
                 },
             },
             "IdentityProvider": {"token": token, "cookie_options": {"samesite": "Lax"}},
