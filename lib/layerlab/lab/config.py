@@ -36,9 +36,10 @@ class Parameter:
             return str(value)
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
             raise ValueError(f"{self.name} must be {self._allowed()}; it was {value!r}")
-        if not math.isfinite(value) or (self.kind == "integer" and value != int(value)):
+        number: Any = value
+        if not math.isfinite(number) or (self.kind == "integer" and number != int(number)):
             raise ValueError(f"{self.name} must be {self._allowed()}; it was {value!r}")
-        number = int(value) if self.kind == "integer" else float(value)
+        number = int(number) if self.kind == "integer" else float(number)
         if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
             raise ValueError(f"{self.name} must be {self._allowed()}; it was {value!r}")
         return number

@@ -63,9 +63,7 @@ class ReserveKernelManager(AsyncMappingKernelManager):
     def cwd_for_path(self, path: str, **kwargs: Any) -> str:
         return tempfile.mkdtemp(prefix="kernel-", dir=self.root_dir)
 
-    async def start_kernel(  # type: ignore[override]
-        self, *, kernel_id: str | None = None, path: str | None = None, **kwargs: Any
-    ) -> str:
+    async def start_kernel(self, *, kernel_id: str | None = None, path: str | None = None, **kwargs: Any) -> str:
         """Hand out the spare kernel if the default kernel is asked for and one waits; else start one."""
         wanted = kwargs.get("kernel_name") or self.default_kernel_name
         if kernel_id is None and wanted == self.default_kernel_name and (spare := await self._take()):
@@ -74,7 +72,7 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         self.refill()
         return await super()._async_start_kernel(kernel_id=kernel_id, path=path or "", **kwargs)
 
-    _async_start_kernel = start_kernel  # type: ignore[assignment]
+    _async_start_kernel = start_kernel
 
     def refill(self, delay: float | None = None) -> None:
         """Start the next spare kernel in the background, `delay` seconds from now."""
