@@ -141,9 +141,9 @@ def _used(nodes: Iterable[ast.AST], rooms: dict[str, str]) -> set[str]:
     found: set[str] = set()
     attributes = [n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
     taken = {id(n.value) for n in attributes}
-    for node in attributes:
-        if isinstance(node.value, ast.Name) and node.value.id in rooms:
-            found |= _resolve(rooms[node.value.id], node.attr)
+    for use in attributes:
+        if isinstance(use.value, ast.Name) and use.value.id in rooms:
+            found |= _resolve(rooms[use.value.id], use.attr)
     for node in nodes:
         if isinstance(node, ast.Name) and id(node) not in taken and node.id in rooms:
             found.add(rooms[node.id])

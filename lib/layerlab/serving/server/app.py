@@ -45,7 +45,7 @@ class BookServer(ServerApp):
     """ServerApp without the user's Jupyter configuration, without files, terminals, conversion and shutdown routes."""
 
     name = "layerlab-serve"
-    default_services = ("api", "auth", "kernels", "kernelspecs", "security", "sessions")  # type: ignore[assignment]
+    default_services = ("api", "auth", "kernels", "kernelspecs", "security", "sessions")
     scratch: str = ""
     directory = Path()
     address: str = ""
