@@ -32,7 +32,7 @@ lint: setup-test
 	@$(BIN)/mypy --config-file lib/pyproject.toml lib/layerlab
 
 test: lint
-	@$(BIN)/layerlab build --strict --fresh
+	@$(BIN)/layerlab build --strict
 	@$(BIN)/python tests/browser/install.py
 	@$(BIN)/python -m pytest
 

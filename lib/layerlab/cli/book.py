@@ -39,7 +39,13 @@ def build_book(arguments: argparse.Namespace) -> int:
 
 
 def serve_book(arguments: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted. With --build, a port in use is told before anything is built."""
     from layerlab.serving.server import serve
 
+    if arguments.build:
+        from layerlab.serving.server.app import free_port
+
+        free_port(arguments.port)
+        if status := build_book(argparse.Namespace(strict=False, fresh=False)):
+            return status
     return serve(arguments.dir or _checkout() / "_build" / "html", port=arguments.port, open_browser=arguments.open)

@@ -24,6 +24,7 @@ from layerlab.serving.server.book import prepare
 from layerlab.serving.server.reserve import OwnKernelSpecs, ReserveKernelManager
 
 LOOPBACK = "127.0.0.1"
+CHOOSE = "make serve PORT=..., or layerlab serve --port ..."
 CULL_AFTER = 600  # seconds that a kernel may idle without a page connected to it
 
 
@@ -180,5 +181,5 @@ def free_port(port: int) -> int:
         except PermissionError:
             raise SystemExit(f"Port {port} may not be used without more rights; choose one above 1023") from None
         except OSError:
-            raise SystemExit(f"Port {port} is in use; choose another one: layerlab serve --port {port + 1}") from None
+            raise SystemExit(f"Port {port} is in use; choose another one, say {port + 1}: {CHOOSE}") from None
         return int(probe.getsockname()[1])

@@ -165,7 +165,7 @@
     const widget = cell.liveOutput.querySelector(".jupyter-widgets");
     const something = cell.liveOutput.querySelector(".jp-OutputArea-child");
     if (widget) live.mark("widget");
-    for (const image of cell.liveOutput.querySelectorAll("img:not([alt])")) image.alt = `Output of code cell ${cell.number}`;
+    name(cell);
     if (something) cell.liveOutput.style.minHeight = "";
     if (!cell.output) return;
     if (!cell.output.querySelector("layerlab-replay")) {
@@ -179,6 +179,16 @@
     const veiled = Boolean(cell.output.querySelector(".ll-view--veiled"));
     setHidden(cell.output, cell.replaced && !veiled);
     setHidden(cell.liveOutput, cell.replaced && veiled);
+  }
+
+  // What Jupyter draws without a name gets one, for those who do not see it.
+  function name(cell) {
+    for (const image of cell.liveOutput.querySelectorAll("img:not([alt])")) image.alt = `Output of code cell ${cell.number}`;
+    for (const handle of cell.liveOutput.querySelectorAll(".noUi-handle:not([aria-label])")) {
+      const slider = handle.closest(".jupyter-widgets");
+      const label = (slider.closest(".ll-live-control") || slider).querySelector(".widget-label");
+      handle.setAttribute("aria-label", label?.textContent.trim() || slider.title || "value");
+    }
   }
 
   function setHidden(element, hidden) {
