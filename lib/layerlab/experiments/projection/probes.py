@@ -197,8 +197,8 @@ def plot(result: xr.Dataset) -> Figure:
     named = dict(zip(*reversed(right.get_legend_handles_labels()), strict=True))
     shown = ("untrained", "its theory", "lengths alone")
     right.legend([named[name] for name in shown], shown, loc="lower left", handlelength=1.8)
-    low = float(min(result["separation_lengths"], result["separation_random"].min()))
-    right.set_ylim(low / 6, 1.5 * float(max(result["separation"].max(), 1)))
+    low = min(float(result["separation_lengths"]), float(result["separation_random"].min()))
+    right.set_ylim(low / 6, 1.5 * max(float(result["separation"].max()), 1))
     for axes in (left, right):
         axes.locator_params(axis="x", integer=True)
     return fig
