@@ -184,7 +184,9 @@ def _functions(axes: Any, result: xr.Dataset) -> None:
     axes.plot([], [], "o", color=style.COLOURS["blue"], linestyle="none", markersize=4.5, label="right")
     axes.plot([], [], "X", color=style.COLOURS["vermillion"], linestyle="none", markersize=4.5, label="wrong")
     axes.legend(loc="lower center", ncols=2, bbox_to_anchor=(0.5, -0.02), columnspacing=1)
-    axes.set(xlabel="x", ylim=(-0.85, 5.75), title=f"{len(points)} points, classes 0, 1, 0, ...")
+    axes.set(
+        xlabel="x", ylabel="class (0 or 1)", ylim=(-0.85, 5.75), title=f"{len(points)} points, classes 0, 1, 0, ..."
+    )
     axes.set_yticks([0, 1, 2, 3, 4, 5], ["0", "1"] * 3)
     axes.grid(False)
 
