@@ -13,6 +13,7 @@ Seed = int | np.random.SeedSequence
 
 
 def checked_seeds(seeds: Seed | Sequence[Seed] | None, count: int) -> list[int]:
+    """One seed of the data order for each of `count` networks; ValueError if there are not as many."""
     if seeds is None:
         return list(range(count))
     if isinstance(seeds, int | np.integer | np.random.SeedSequence):
@@ -23,6 +24,7 @@ def checked_seeds(seeds: Seed | Sequence[Seed] | None, count: int) -> list[int]:
 
 
 def checked_subset(subset: Any, count: int, rows: int, device: torch.device) -> Tensor | None:
+    """The (N, m) rows that each network is trained on, on its device; ValueError if they are not rows of the data."""
     if subset is None:
         return None
     index = torch.as_tensor(np.asarray(subset) if not isinstance(subset, Tensor) else subset)
