@@ -1,5 +1,6 @@
 """The book's server, over HTTP: who gets in, what is served, and what is refused."""
 
+import asyncio
 import gzip
 import http.client
 import json
@@ -12,7 +13,6 @@ from typing import NamedTuple
 
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.ioloop import IOLoop
 from tornado.websocket import websocket_connect
 
 from layerlab.serving.server.book import content_type, resolve
@@ -197,7 +197,13 @@ def test_no_answer_holds_the_token(served, login):
 
 
 def connect(url, **headers):
-    return IOLoop(make_current=False).run_sync(lambda: websocket_connect(HTTPRequest(url, headers=headers)), timeout=30)
+    """Open a websocket and close it again."""
+
+    async def story():
+        (await websocket_connect(HTTPRequest(url, headers=headers))).close()
+        await asyncio.sleep(0.1)
+
+    asyncio.run(story())
 
 
 def test_websockets_of_kernels_open_for_the_page_and_for_no_other_origin(served, login):
@@ -213,7 +219,7 @@ def test_websockets_of_kernels_open_for_the_page_and_for_no_other_origin(served,
                 connect(url, Cookie=cookie, Origin=origin)
         with pytest.raises(HTTPClientError, match="403"):
             connect(url, Origin=own)
-        connect(url, Cookie=cookie, Origin=own).close()
+        connect(url, Cookie=cookie, Origin=own)
     finally:
         gone = served.ask(f"/api/kernels/{kernel}", "DELETE", Cookie=cookie, Origin=own, X_XSRFToken=xsrf)
     assert gone.status == 204

@@ -33,6 +33,7 @@ async def manager(tmp_path, **options):
         yield kernels
     finally:
         await kernels.shutdown_all()
+        kernels.context.destroy(linger=0)  # as a server does when it ends
 
 
 async def until(condition, seconds=60):
