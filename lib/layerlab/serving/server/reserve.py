@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
 import psutil
-from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import ensure_async
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -47,6 +48,8 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         super().__init__(**kwargs)
         self._spare: str | None = None
         self._filling: asyncio.Task | None = None
+        self._starting: asyncio.Future | None = None
+        self._coming: str | None = None
         self._failures = 0
         self._closing = False
 
@@ -82,6 +85,8 @@ class ReserveKernelManager(AsyncMappingKernelManager):
 
     async def _take(self) -> str | None:
         spare, self._spare = self._spare, None
+        if spare is not None:
+            self._coming = None
         if spare is None or spare not in self:
             return None
         self._forget_filling()  # it may still wait for the imports of the kernel that is handed out here
@@ -107,7 +112,10 @@ class ReserveKernelManager(AsyncMappingKernelManager):
                 self.log.info("Memory is short, so no kernel waits in reserve.")
                 await asyncio.sleep(LOOK_AGAIN)
             try:
-                self._spare = await super()._async_start_kernel(path="")
+                self._coming = str(uuid.uuid4())
+                start = super()._async_start_kernel(kernel_id=self._coming, path="")
+                self._starting = asyncio.ensure_future(start)
+                self._spare = await asyncio.shield(self._starting)  # half a start could not be ended cleanly
                 await self._warm(self._spare)
                 self._failures = 0
             except Exception as error:
@@ -137,10 +145,10 @@ class ReserveKernelManager(AsyncMappingKernelManager):
             self.refill()
 
     def list_kernels(self) -> list[dict[str, Any]]:
-        return [model for model in super().list_kernels() if model["id"] != self._spare]
+        return [model for model in super().list_kernels() if model["id"] not in (self._spare, self._coming)]
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
-        if kernel_id != self._spare:
+        if kernel_id not in (self._spare, self._coming):
             await super().cull_kernel_if_idle(kernel_id)
 
     async def shutdown_all(self, now: bool = False) -> None:
@@ -149,11 +157,9 @@ class ReserveKernelManager(AsyncMappingKernelManager):
         At once, because a kernel that is asked to end while it imports torch answers with a traceback.
         """
         self._closing = True
-        filling = self._filling
+        pending = [task for task in (self._filling, self._starting) if task is not None]
         self._forget_filling()
-        if filling is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await filling
+        await asyncio.gather(*pending, return_exceptions=True)
         await super()._async_shutdown_all(now=True)
 
 
@@ -165,6 +171,3 @@ def free_memory() -> int:
         limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
         free = min(free, int(limit) - int(used))
     return free
-
-
-__all__ = ["NATIVE_KERNEL_NAME", "OwnKernelSpecs", "ReserveKernelManager", "free_memory"]
