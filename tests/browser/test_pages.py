@@ -22,6 +22,11 @@ def settle(page):
     page.evaluate("() => window.MathJax?.startup?.promise")
 
 
+def unveil(page):
+    """Show the figures that wait for a prediction, as the button on each does."""
+    page.evaluate("() => document.querySelectorAll('layerlab-predict').forEach((p) => p.veil(false))")
+
+
 def test_the_book_was_built():
     assert "index.html" in NAMES, "build the book first: layerlab build"
     assert SECTION in NAMES
@@ -79,7 +84,7 @@ def slide(page, view, key="ArrowRight"):
 def test_a_slider_shows_another_stored_run_without_a_kernel(page, hosted, capsys):
     page.goto(f"{hosted}{SECTION}")
     settle(page)
-    page.evaluate("() => document.querySelectorAll('layerlab-predict').forEach((p) => p.veil?.(false))")
+    unveil(page)
     view = page.locator("layerlab-replay").first
     figure = view.locator(".ll-figure:visible svg")
     before = figure.get_attribute("aria-label")
@@ -105,6 +110,7 @@ def test_a_slider_shows_another_stored_run_without_a_kernel(page, hosted, capsys
 def test_the_numbers_are_there_as_a_table_and_as_csv(page, hosted):
     page.goto(f"{hosted}{SECTION}")
     settle(page)
+    unveil(page)
     view = page.locator("layerlab-replay").first
     view.get_by_role("button", name="Numbers").click()
     view.locator("table.ll-table").wait_for()
