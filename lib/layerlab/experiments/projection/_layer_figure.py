@@ -61,7 +61,8 @@ def _plot_contrast(ax: Axes, result: xr.Dataset) -> None:
         ax.plot(place + shift, measured.sel(stage=stage), "o", color=style.COLOURS["blue"], alpha=0.8,
                 label="each seed" if place == 0 else None)  # fmt: skip
     ax.set(
-        xticks=[0, 1], xticklabels=STAGES, xlim=(-0.6, 1.6), ylabel="factor within / between",
+        xticks=[0, 1], xticklabels=STAGES, xlim=(-0.6, 1.6), xlabel="the layer",
+        ylabel="factor within / between",
         title="Squared distances", ylim=(0, max(1.25, 1.1 * float(measured.max()))),
     )  # fmt: skip
     ax.legend(loc="lower left")
