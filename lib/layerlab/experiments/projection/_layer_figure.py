@@ -78,6 +78,6 @@ def _plot_merits(ax: Axes, result: xr.Dataset) -> None:
             fmt=("s", "o", "D")[i], color=list(style.COLOURS.values())[(2, 0, 1)[i]],
             label={"input": "pixels", "random": "random layer", "trained": "trained layer"}[place],
         )  # fmt: skip
-    ax.set(xticks=range(len(MERITS)), ylim=(0, 1.05), ylabel="share", title="Groups")
+    ax.set(xticks=range(len(MERITS)), ylim=(0, 1.05), xlabel="measure", ylabel="share", title="Groups")
     ax.set_xticklabels(["k-NN", "purity", "overlap", "between"])
     ax.legend(loc="lower left")
