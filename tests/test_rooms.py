@@ -12,6 +12,7 @@ import layerlab
 ROOT = Path(layerlab.__file__).parent
 THEORY = ["projection", "information", "similarity", "kernels", "dimension", "pruning", "trajectory", "ode"]
 ORDER = [
+    "arrays",  # what the theory accepts: below all of it, so that no room copies it
     *THEORY,
     "data",
     "nets",
@@ -27,7 +28,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(ROOT).parts[0]
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
 def imported_rooms(path: Path):
@@ -60,7 +61,7 @@ def test_a_room_imports_only_from_rooms_above_it(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_module_fits_in_one_sitting_and_says_what_it_is(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 350  # about 300: DESIGN.md
+    assert len(text.splitlines()) <= 330  # about 300: DESIGN.md
     tree = ast.parse(text)
     assert (ast.get_docstring(tree) or "").strip()
     for node in tree.body:

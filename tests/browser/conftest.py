@@ -62,7 +62,7 @@ def watch(page: Page) -> Page:
         "requestfailed",
         lambda r: r.failure != "net::ERR_ABORTED" and problems.append(f"failed: {r.url} ({r.failure})"),
     )
-    page.problems = problems  # type: ignore[attr-defined]
+    page.problems = problems
     return page
 
 
@@ -97,7 +97,7 @@ def new_page(context: BrowserContext) -> Iterator[Callable[[], Page]]:
         return pages[-1]
 
     yield make
-    assert [problem for page in pages for problem in page.problems] == []  # type: ignore[attr-defined]
+    assert [problem for page in pages for problem in page.problems] == []
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerlab.data import load
+from layerlab.nets import MLP
 from layerlab.projection import (
     class_separation,
     knn_accuracy,
@@ -15,6 +17,7 @@ from layerlab.projection import (
     neighbour_overlap,
     neighbour_purity,
     random_map,
+    wide_separation,
 )
 
 relaxed = settings(deadline=None, max_examples=40)
@@ -161,3 +164,39 @@ class TestRefusals:
         x[3, 1] = np.nan
         with pytest.raises(ValueError, match="x holds NaN"):
             neighbour_purity(x, y)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = load("digits")
+    return data.x_test, data.y_test
+
+
+def test_at_depth_0_the_law_is_the_separation_of_the_data(digits):
+    assert wide_separation(*digits, 0) == pytest.approx(class_separation(*digits), rel=1e-6)
+
+
+def test_in_the_limit_only_lengths_are_left(digits):
+    x, y = digits[0][:60], digits[1][:60]
+    lengths = class_separation(np.linalg.norm(x.astype(float), axis=1)[:, None], y)
+    assert wide_separation(x, y, 3_000) == pytest.approx(lengths, rel=0.02)
+
+
+def test_with_equal_lengths_the_limit_is_chance(digits):
+    """All distances equal: tr S_B / tr S_W = (classes - 1) / (n - classes)."""
+    x, y = digits[0][:60], digits[1][:60]
+    x = x.astype(float) / np.linalg.norm(x, axis=1, keepdims=True)
+    assert wide_separation(x, y, 3_000) == pytest.approx(9 / (len(y) - 10), rel=0.03)
+
+
+def test_the_law_is_what_wide_layers_do(digits):
+    x, y = digits
+    nets = MLP((64, 2048, 2048, 10), "relu", initialisation="he_normal", seeds=[0, 1, 2])
+    for depth, hidden in enumerate(nets.activations(x)[:2], start=1):
+        measured = np.mean([class_separation(h.numpy(), y) for h in hidden])
+        assert measured == pytest.approx(wide_separation(x, y, depth), rel=0.05)
+
+
+def test_the_law_falls_with_depth(digits):
+    values = [wide_separation(*digits, depth) for depth in range(12)]
+    assert np.all(np.diff(values) < 0)

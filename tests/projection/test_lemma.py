@@ -13,11 +13,13 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from layerlab.projection import (
     chernoff_tail,
+    distortion_variance,
     failure_probability,
     length_distribution,
     minimum_dimension,
     random_map,
     ratio_distribution,
+    spikiness,
 )
 
 relaxed = settings(deadline=None, max_examples=200)
@@ -318,3 +320,27 @@ class TestRatioDistribution:
     def test_sparse_maps_have_no_law_of_their_own(self):
         with pytest.raises(ValueError, match="not 'sparse'"):
             ratio_distribution("sparse", 10, 3)
+
+
+def test_spikiness_ranges_from_one_coordinate_to_all_alike():
+    assert spikiness(np.array([[0.0, 0, 0, 0], [0, 5, 0, 0]])) == pytest.approx(1)
+    assert spikiness(np.array([[0.0, 0, 0, 0], [2, -2, 2, 2], [2, -2, 2, 2]])) == pytest.approx(1 / 4)
+
+
+def test_the_variance_of_a_distortion_is_that_of_its_law():
+    assert distortion_variance("gaussian", 9, 5) == pytest.approx(2 / 5)
+    assert distortion_variance("orthonormal", 9, 5) == pytest.approx(2 * 4 / (5 * 11))
+    assert distortion_variance("orthonormal", 9, 9) == 0
+    assert distortion_variance("sparse", 9, 5, 0.4) == pytest.approx(2 / 5)  # sqrt(9) = 3: as a Gaussian one
+    assert distortion_variance("sparse", 49, 5, 0.4) == pytest.approx((2 + 4 * 0.4) / 5)
+
+
+@pytest.mark.parametrize("spikiness", [None, 0.01, 1.5, np.nan])
+def test_a_sparse_map_needs_the_vector(spikiness):
+    with pytest.raises(ValueError, match="spikiness"):
+        distortion_variance("sparse", 9, 5, spikiness)
+
+
+def test_a_map_of_no_kind_has_no_variance():
+    with pytest.raises(ValueError, match="kind"):
+        distortion_variance("dense", 9, 5)

@@ -168,7 +168,7 @@ def _files() -> dict[str, Path]:
 
 def _walk(path: Iterable[str], prefix: str) -> Iterable[tuple[str, Path]]:
     for info in pkgutil.iter_modules(path):
-        folder = Path(info.module_finder.path)  # type: ignore[union-attr]
+        folder = Path(str(vars(info.module_finder)["path"]))
         if info.name.startswith("_"):
             continue
         if info.ispkg:

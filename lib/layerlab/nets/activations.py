@@ -86,7 +86,7 @@ ACTIVATIONS: dict[str, Activation] = {
         Activation(
             "softplus",
             torch.nn.functional.softplus,
-            lambda z: torch.nn.functional.softplus(z, out=z),  # type: ignore[call-arg]
+            lambda z: aten.softplus.out(z, out=z),
             _softplus_backward,
         ),
         Activation(

@@ -15,9 +15,24 @@ from .angles import (
     tanh_kernel,
 )
 from .distances import distortion, squared_distances
-from .groups import class_separation, knn_accuracy, linear_probe_accuracy, neighbour_overlap, neighbour_purity
+from .groups import (
+    class_separation,
+    knn_accuracy,
+    linear_probe_accuracy,
+    neighbour_overlap,
+    neighbour_purity,
+    wide_separation,
+)
 from .histogram import DistortionHistogram, distortion_histogram
-from .lemma import chernoff_tail, failure_probability, length_distribution, minimum_dimension, ratio_distribution
+from .lemma import (
+    chernoff_tail,
+    distortion_variance,
+    failure_probability,
+    length_distribution,
+    minimum_dimension,
+    ratio_distribution,
+    spikiness,
+)
 from .maps import KINDS, RandomMap, random_map
 
 __all__ = [
@@ -31,6 +46,7 @@ __all__ = [
     "class_separation",
     "distortion",
     "distortion_histogram",
+    "distortion_variance",
     "erf_kernel",
     "failure_probability",
     "knn_accuracy",
@@ -44,6 +60,8 @@ __all__ = [
     "relu_angle",
     "relu_distortion",
     "second_moment",
+    "spikiness",
     "squared_distances",
     "tanh_kernel",
+    "wide_separation",
 ]

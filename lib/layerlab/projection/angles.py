@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ._arrays import is_tensor, matrix, namespace, real_values, whole
+from layerlab.arrays import is_tensor, matrix, namespace, real_values, whole
+
 from .distances import _on_work_device, _returned, squared_distances
 
 Activation = Literal["linear", "relu", "erf", "tanh"]

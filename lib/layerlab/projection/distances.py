@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arrays import is_tensor, matrix
+from layerlab.arrays import is_tensor, matrix
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import matrix, to_numpy, whole
+from layerlab.arrays import matrix, to_numpy, whole
+
+from .angles import relu_angle
 
 
 def knn_accuracy(x_train: Any, y_train: Any, x_test: Any, y_test: Any, neighbours: int = 5) -> float:
@@ -73,6 +75,27 @@ def class_separation(x: Any, y: Any) -> float:
     if within > 0:
         return between / within
     return math.inf if np.any(x != x[0]) else math.nan
+
+
+def wide_separation(x: Any, y: Any, depth: int) -> float:
+    """tr S_B / tr S_W after `depth` infinitely wide random ReLU layers with He weights and no biases.
+
+    Such layers keep lengths and map angles by `relu_angle`, so |f(x_i) - f(x_j)|^2 = (r_i - r_j)^2 +
+    4 r_i r_j sin^2(theta_ij / 2), r_i = |x_i|. With S the sum of squared distances over all ordered pairs of a set of n
+    points, their scatter about their mean is S / 2n: so total and within-class scatter follow from pairs alone.
+    depth: 0 (the `class_separation` of x itself) or more. Source: Y. Cho, L. K. Saul 2009, for the angles.
+    """
+    x, y = _labelled(x, y, "x", "y", rows=2)
+    x = x.astype(float)
+    r = np.linalg.norm(x, axis=1)
+    cosine = np.clip(x @ x.T / np.outer(r, r), -1, 1)
+    np.fill_diagonal(cosine, 1)
+    theta = relu_angle(np.arccos(cosine), depth)
+    squares = (r[:, None] - r) ** 2 + 4 * np.outer(r, r) * np.sin(theta / 2) ** 2
+    total = squares.sum() / (2 * len(x))
+    classes = [np.flatnonzero(y == label) for label in np.unique(y)]
+    within = sum(squares[np.ix_(rows, rows)].sum() / (2 * len(rows)) for rows in classes)
+    return float(total / within - 1)
 
 
 def linear_probe_accuracy(x_train: Any, y_train: Any, x_test: Any, y_test: Any, regularisation: float = 1.0) -> float:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ._arrays import fraction, is_tensor, to_numpy, whole
+from layerlab.arrays import fraction, is_tensor, to_numpy, whole
+
 from .distances import _blocks, _pair, _ratio, _upper
 
 

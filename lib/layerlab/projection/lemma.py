@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ._arrays import fraction, is_tensor, real_values, whole
+from layerlab.arrays import fraction, is_tensor, matrix, real_values, to_numpy, whole
 
 if TYPE_CHECKING:
     from scipy.stats.distributions import rv_frozen
@@ -187,7 +187,7 @@ def failure_probability(n: int, k: int, eps: float, d: int | None = None, form: 
     return math.exp(min(0.0, math.log(n * (n - 1) // 2) + logarithm))
 
 
-def ratio_distribution(kind: Literal["gaussian", "orthonormal"], d: int, k: int) -> rv_frozen:
+def ratio_distribution(kind: str, d: int, k: int) -> rv_frozen:
     """Law of the distortion |R(x-y)|^2 / |x-y|^2 of one fixed pair under a random map R from R^d to R^k.
 
     orthonormal: (d/k) L, a Beta(k/2, (d-k)/2) stretched by d/k, variance 2(d-k) / (k(d+2)).
@@ -205,3 +205,35 @@ def ratio_distribution(kind: Literal["gaussian", "orthonormal"], d: int, k: int)
         whole(k, "k", 1, d)
         return stats.beta(k / 2, (d - k) / 2, scale=d / k) if k < d else _point_mass()()
     raise ValueError(f"kind must be 'gaussian' or 'orthonormal' (one law for every pair), not {kind!r}")
+
+
+def distortion_variance(kind: str, d: int, k: int, spikiness: float | None = None) -> float:
+    """Variance of the distortion |Rx|^2 / |x|^2 under a `random_map` of that kind from R^d to R^k.
+
+    gaussian: 2/k. orthonormal: 2(d-k) / (k(d+2)). sparse, whose entries have kurtosis sqrt(d):
+    (2 + (sqrt(d) - 3) s) / k, where s = sum x_i^4 / (sum x_i^2)^2 is the `spikiness` of the vector.
+    Raises ValueError for an unknown kind, and for a sparse map without a spikiness in [1/d, 1].
+    """
+    if kind != "sparse":
+        return float(ratio_distribution(kind, d, k).var())
+    d, k = whole(d, "d", 1), whole(k, "k", 1)
+    if spikiness is None or not 1 / d * (1 - 1e-9) <= spikiness <= 1 + 1e-9:
+        raise ValueError(f"spikiness must lie between 1/d = {1 / d:g} and 1 for a sparse map, it was {spikiness!r}")
+    return (2 + (math.sqrt(d) - 3) * spikiness) / k
+
+
+def spikiness(x: Any, rows: int = 500) -> float:
+    """Mean of sum z^4 / (sum z^2)^2 over the differences z = x_i - x_j: 1/d if all coordinates weigh the same, 1 if
+    one does.
+
+    x: samples x d; the first `rows` rows are used. Coincident pairs are left out; 0 if there are no others.
+    """
+    x = to_numpy(matrix(x, "x"))[: whole(rows, "rows", 1)]
+    total, count = 0.0, 0
+    for i in range(len(x) - 1):
+        squares = (x[i + 1 :] - x[i]) ** 2
+        length = squares.sum(1)
+        apart = length > 0
+        total += float(((squares**2).sum(1)[apart] / length[apart] ** 2).sum())
+        count += int(apart.sum())
+    return total / max(count, 1)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from ._arrays import is_tensor, matrix, whole
+from layerlab.arrays import is_tensor, matrix, whole
 
-Kind = Literal["gaussian", "sparse", "orthonormal"]
-KINDS: tuple[Kind, ...] = ("gaussian", "sparse", "orthonormal")
+KINDS = ("gaussian", "sparse", "orthonormal")
 
 
 @dataclass(frozen=True, eq=False)
 class RandomMap:
     """A drawn map: `matrix` (k x d; numpy array, or scipy CSR for kind sparse), applied to rows by `transform`."""
 
-    kind: Kind
+    kind: str
     d: int
     k: int
     matrix: Any
@@ -42,7 +41,7 @@ class RandomMap:
     __call__ = transform
 
 
-def random_map(kind: Kind, d: int, k: int, seed: int | np.random.SeedSequence = 0) -> RandomMap:
+def random_map(kind: str, d: int, k: int, seed: int | np.random.SeedSequence = 0) -> RandomMap:
     """A random linear map R from R^d to R^k with E|Rx|^2 = |x|^2 for every x.
 
     gaussian:    R_ij ~ N(0, 1/k), independent (scikit-learn's GaussianRandomProjection). Any k.
@@ -77,7 +76,7 @@ def _orthonormal(d: int, k: int, generator: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray((q * signs).T) * np.sqrt(d / k)
 
 
-def _from_sklearn(kind: Kind, d: int, k: int, state: np.random.RandomState) -> Any:
+def _from_sklearn(kind: str, d: int, k: int, state: np.random.RandomState) -> Any:
     from scipy import sparse
     from sklearn.exceptions import DataDimensionalityWarning
     from sklearn.random_projection import GaussianRandomProjection, SparseRandomProjection

@@ -4,10 +4,7 @@ import numpy as np
 import pytest
 
 from layerlab import lab
-from layerlab.data import load
 from layerlab.experiments.projection import _narrowing, probes
-from layerlab.nets import MLP
-from layerlab.projection import class_separation
 
 EXPERIMENT = lab.get("projection/probes")
 
@@ -26,42 +23,6 @@ def runs(tmp_path_factory):
 def evidence(result, start):
     (claim,) = [claim for claim in EXPERIMENT.claims if claim.statement.startswith(start)]
     return claim.check(result)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    data = load("digits")
-    return data.x_test, data.y_test
-
-
-def test_at_depth_0_the_law_is_the_separation_of_the_data(digits):
-    assert probes.wide_separation(*digits, 0) == pytest.approx(class_separation(*digits), rel=1e-6)
-
-
-def test_in_the_limit_only_lengths_are_left(digits):
-    x, y = digits[0][:60], digits[1][:60]
-    lengths = class_separation(np.linalg.norm(x.astype(float), axis=1)[:, None], y)
-    assert probes.wide_separation(x, y, 3_000) == pytest.approx(lengths, rel=0.02)
-
-
-def test_with_equal_lengths_the_limit_is_chance(digits):
-    """All distances equal: tr S_B / tr S_W = (classes - 1) / (n - classes)."""
-    x, y = digits[0][:60], digits[1][:60]
-    x = x.astype(float) / np.linalg.norm(x, axis=1, keepdims=True)
-    assert probes.wide_separation(x, y, 3_000) == pytest.approx(9 / (len(y) - 10), rel=0.03)
-
-
-def test_the_law_is_what_wide_layers_do(digits):
-    x, y = digits
-    nets = MLP((64, 2048, 2048, 10), "relu", initialisation="he_normal", seeds=[0, 1, 2])
-    for depth, hidden in enumerate(nets.activations(x)[:2], start=1):
-        measured = np.mean([class_separation(h.numpy(), y) for h in hidden])
-        assert measured == pytest.approx(probes.wide_separation(x, y, depth), rel=0.05)
-
-
-def test_the_law_falls_with_depth(digits):
-    values = [probes.wide_separation(*digits, depth) for depth in range(12)]
-    assert np.all(np.diff(values) < 0)
 
 
 def test_depths_double_and_end_at_the_deepest():

@@ -75,7 +75,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     weight = _weights(x)
     kept = np.empty((config.seeds, len(eps), len(sizes), len(ks)), dtype=bool)
     for i, stream in enumerate(config.streams()):
-        rows = np.asarray(random_map(config.kind, d, ks[-1], stream)(x)) * math.sqrt(ks[-1])  # type: ignore[arg-type]
+        rows = np.asarray(random_map(config.kind, d, ks[-1], stream)(x)) * math.sqrt(ks[-1])
 
         def tell(share: float, i: int = i) -> None:
             progress(i + share, config.seeds, f"map {i + 1} of {config.seeds}")
@@ -190,7 +190,7 @@ def _union_dimension(kind: str, d: int, pairs: int, eps: float) -> float:
         return math.nan  # its law depends on the pair
 
     def loses(k: int) -> bool:
-        law = ratio_distribution(kind, d, k)  # type: ignore[arg-type]
+        law = ratio_distribution(kind, d, k)
         return pairs * float(law.cdf(1 - eps) + law.sf(1 + eps)) > 0.5
 
     low, high = 0, d if kind == "orthonormal" else 1

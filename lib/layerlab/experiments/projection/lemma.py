@@ -13,6 +13,7 @@ Source: Dasgupta & Gupta 2003, theorem 2.1 and its proof.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,11 @@ from layerlab.projection import (
     KINDS,
     DistortionHistogram,
     distortion_histogram,
+    distortion_variance,
     minimum_dimension,
     random_map,
     ratio_distribution,
+    spikiness,
 )
 
 SOURCE = "Dasgupta & Gupta 2003, theorem 2.1"
@@ -80,19 +83,15 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     d = x.shape[1]
     histograms = []
     for i, stream in enumerate(config.streams()):
-        note = f"map {i + 1} of {config.seeds}"
-        mapped = random_map(config.kind, d, config.k, stream)(points)  # type: ignore[arg-type]
-        histograms.append(
-            distortion_histogram(
-                points,
-                mapped,
-                EDGES,
-                config.eps,
-                progress=lambda done, total, i=i, note=note: progress(i + done / total, config.seeds, note),  # type: ignore[misc]
-            )
-        )
+        mapped = random_map(config.kind, d, config.k, stream)(points)
+        step = partial(_step, progress, i, config.seeds)
+        histograms.append(distortion_histogram(points, mapped, EDGES, config.eps, progress=step))
     progress(config.seeds, config.seeds)
     return _dataset(config, d, histograms, spikiness(x), checksums)
+
+
+def _step(progress: lab.Progress, i: int, maps: int, done: int, total: int) -> None:
+    progress(i + done / total, maps, f"map {i + 1} of {maps}")
 
 
 def _on_device(x: np.ndarray, device: str) -> Any:
@@ -152,22 +151,8 @@ def _dataset(
     )
 
 
-def spikiness(x: np.ndarray) -> float:
-    """Mean of sum z^4 / (sum z^2)^2 over the differences z = x_i - x_j: 1/d if all coordinates weigh the same, 1 if
-    one does. Measured on at most 500 points; coincident pairs are left out."""
-    x = x[:500]
-    total, count = 0.0, 0
-    for i in range(len(x) - 1):
-        squares = (x[i + 1 :] - x[i]) ** 2
-        length = squares.sum(1)
-        apart = length > 0
-        total += float(((squares**2).sum(1)[apart] / length[apart] ** 2).sum())
-        count += int(apart.sum())
-    return total / max(count, 1)
-
-
 def _law(kind: str, d: int, k: int) -> Any:
-    return None if kind == "sparse" else ratio_distribution(kind, d, k)  # type: ignore[arg-type]
+    return None if kind == "sparse" else ratio_distribution(kind, d, k)
 
 
 def lost_maps(result: xr.Dataset) -> xr.DataArray:
@@ -244,12 +229,8 @@ def _mean(result: xr.Dataset) -> Evidence | None:
 
 def variance_of_a_pair(result: xr.Dataset) -> float:
     """The variance of the distortion that theory expects, averaged over the pairs."""
-    kind, d, k = (result.attrs[name] for name in ("kind", "d", "k"))
-    if kind == "gaussian":
-        return 2 / k
-    if kind == "orthonormal":
-        return 2 * (d - k) / (k * (d + 2))
-    return (2 + (np.sqrt(d) - 3) * float(result["spikiness"])) / k
+    a = result.attrs
+    return distortion_variance(a["kind"], a["d"], a["k"], float(result["spikiness"]))
 
 
 def _variance(result: xr.Dataset) -> Evidence | None:

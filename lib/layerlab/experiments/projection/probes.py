@@ -24,7 +24,7 @@ from layerlab import lab
 from layerlab.experiments.projection._narrowing import narrowing
 from layerlab.experiments.projection._networks import Networks, networks, subset
 from layerlab.lab import Claim, Evidence, choice, integer, style
-from layerlab.projection import class_separation, linear_probe_accuracy, relu_angle
+from layerlab.projection import class_separation, linear_probe_accuracy, wide_separation
 
 WIDE = 20  # units per layer of depth, from which on a network is held to the theory of wide ones
 ROWS = 1_500  # of the training rows, for the networks and the probes alike
@@ -116,25 +116,6 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
         },
         attrs={"data_checksums": {data.name: data.checksum}, "test_rows": len(data.x_test)},
     )
-
-
-def wide_separation(x: np.ndarray, y: np.ndarray, depth: int) -> float:
-    """tr S_B / tr S_W after `depth` infinitely wide random ReLU layers with He weights and no biases.
-
-    Such layers keep lengths and map angles by `relu_angle`, so |f(x_i) - f(x_j)|^2 = (r_i - r_j)^2 +
-    4 r_i r_j sin^2(theta_ij / 2), r_i = |x_i|. With S the sum of squared distances over all ordered pairs of a set of n
-    points, their scatter about their mean is S / 2n: so total and within-class scatter follow from pairs alone.
-    """
-    x = x.astype(float)
-    r = np.linalg.norm(x, axis=1)
-    cosine = np.clip(x @ x.T / np.outer(r, r), -1, 1)
-    np.fill_diagonal(cosine, 1)
-    theta = relu_angle(np.arccos(cosine), depth)
-    squares = (r[:, None] - r) ** 2 + 4 * np.outer(r, r) * np.sin(theta / 2) ** 2
-    total = squares.sum() / (2 * len(x))
-    classes = [np.flatnonzero(y == label) for label in np.unique(y)]
-    within = sum(squares[np.ix_(rows, rows)].sum() / (2 * len(rows)) for rows in classes)
-    return float(total / within - 1)
 
 
 def _networks(config: Config, depth: int, device: str, progress: Callable) -> Networks:

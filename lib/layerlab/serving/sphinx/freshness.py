@@ -80,7 +80,7 @@ def digest(source: str, store: lab.Store) -> str:
 
 def outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
     """Drop the cached outputs of the pages whose digest has changed; returns those pages."""
-    folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+    folder = _folder(env)
     before = _read(folder)
     store = lab.Store()
     now: dict[str, str] = {}
@@ -98,7 +98,7 @@ def outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[s
     _drop(folder, {files[name] for name in stale}, set(files.values()))
     # what is about to be executed counts as current only once the build is through
     _write(folder, {name: value for name, value in now.items() if before.get(name) == value})
-    env.layerlab_digests = now  # type: ignore[attr-defined]
+    vars(env)["layerlab_digests"] = now
     if stale:
         log.info(
             "to be executed: %s (new, or the code, stored runs or data behind them have changed)", ", ".join(stale)
@@ -108,14 +108,20 @@ def outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[s
 
 def remember(app: Sphinx, error: Exception | None) -> None:
     """After a build that went through, its digests hold."""
-    if error is None and hasattr(app.env, "layerlab_digests"):
-        _write(Path(app.env.mystnb_config.execution_cache_path), app.env.layerlab_digests)  # type: ignore[attr-defined]
+    digests = vars(app.env).get("layerlab_digests")
+    if error is None and digests is not None:
+        _write(_folder(app.env), digests)
 
 
 def setup(app: Sphinx) -> None:
     """Look at every page before Sphinx decides what to read."""
     app.connect("env-get-outdated", outdated)
     app.connect("build-finished", remember)
+
+
+def _folder(env: BuildEnvironment) -> Path:
+    """Where MyST-NB, which keeps its settings in Sphinx's environment, caches the outputs of the cells."""
+    return Path(vars(env)["mystnb_config"].execution_cache_path)
 
 
 def _explored(node: ast.Call) -> set[str]:

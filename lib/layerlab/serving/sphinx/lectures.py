@@ -89,8 +89,8 @@ def read(app: Sphinx, doctree: nodes.document) -> None:
 def changed(app: Sphinx, env: BuildEnvironment) -> list[str]:
     """The lecture pages, if the map has changed since they were written."""
     now = {topic: [(name, env.titles[name].astext()) for name in names] for topic, names in coverage(env).items()}
-    before = getattr(env, "layerlab_map", None)
-    env.layerlab_map = now  # type: ignore[attr-defined]
+    before = vars(env).get("layerlab_map")
+    vars(env)["layerlab_map"] = now
     return [] if now == before else [name for name, record in records.pages(env).items() if record.lectures]
 
 

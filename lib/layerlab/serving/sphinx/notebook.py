@@ -71,9 +71,8 @@ class Notebook:
             if found:
                 body = _until(lines, found["mark"])
                 out += self._directive(found["name"], found["argument"].strip(), body)
-            elif re.match(r"^(`{3,}|~{3,})", line):
-                mark = re.match(r"^[`~]+", line)[0]  # type: ignore[index]
-                out += [line, *_until(lines, mark), mark]
+            elif fence := re.match(r"^(`{3,}|~{3,})", line):
+                out += [line, *_until(lines, fence[0]), fence[0]]
             elif not re.match(r"^\([\w.:-]+\)=\s*$|^\+\+\+|^%", line):
                 out.append(self._inline(line))
         return re.sub(r"\n{3,}", "\n\n", "\n".join(out)).strip()
@@ -90,9 +89,10 @@ class Notebook:
                 options, body = _options(_until(lines, found["mark"]))
                 tags = yaml.safe_load(options.get("tags", "[]")) or []
                 yield "code", "\n".join(body).strip("\n"), list(tags)
-            elif found or re.match(r"^(`{3,}|~{3,})", line):
-                mark = re.match(r"^[`~:]+", line)[0]  # type: ignore[index]
-                prose += [line, *_until(lines, mark), mark]
+            elif found:
+                prose += [line, *_until(lines, found["mark"]), found["mark"]]
+            elif fence := re.match(r"^(`{3,}|~{3,})", line):
+                prose += [line, *_until(lines, fence[0]), fence[0]]
             else:
                 prose.append(line)
         yield "markdown", "\n".join(prose), []

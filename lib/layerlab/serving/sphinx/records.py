@@ -21,9 +21,7 @@ class Page:
 
 def pages(env: BuildEnvironment) -> dict[str, Page]:
     """The record of every page that has one."""
-    if not hasattr(env, "layerlab_pages"):
-        env.layerlab_pages = {}  # type: ignore[attr-defined]
-    return env.layerlab_pages  # type: ignore[attr-defined]
+    return vars(env).setdefault("layerlab_pages", {})
 
 
 def page(env: BuildEnvironment, name: str) -> Page:

@@ -1,4 +1,4 @@
-"""What the functions of this room accept: numbers, numpy arrays and torch tensors, checked in one place.
+"""What the functions of the theory accept: numbers, numpy arrays and torch tensors, checked in one place.
 
 torch is never imported here: an argument can only be a tensor if its maker has imported torch already.
 """
