@@ -60,7 +60,7 @@ def test_one_header_and_mathematics_set(page, hosted):
     page.goto(f"{hosted}{SECTION}")
     settle(page)
     assert page.locator("header.bd-header:visible, .bd-header-article:visible").count() <= 1
-    assert page.locator("h1").count() == 1
+    assert page.locator("h1:visible").count() == 1  # the theme keeps a second one for print
     assert page.locator("mjx-container").count() > 10
     assert page.locator("mjx-merror").count() == 0
 
@@ -158,7 +158,7 @@ def test_every_control_of_a_section_is_reached_by_keyboard(page, hosted):
     settle(page)
     wanted = page.evaluate(
         """() => [...document.querySelectorAll("article input, article select, article button, article summary")]
-            .filter((e) => e.offsetParent !== null && !e.disabled && e.type !== "radio" && !e.closest("[hidden]"))
+            .filter((e) => e.checkVisibility() && !e.disabled && e.type !== "radio")
             .map((e, i) => (e.dataset.wanted = i))"""
     )
     reached = set()
