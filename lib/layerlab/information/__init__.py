@@ -3,3 +3,61 @@
 Pure functions on arrays: numpy in, numpy out; tensor in, tensor out on its device. Informations are in bits unless a
 `base` says otherwise. Importing this room does not import torch; a function that needs it does so when it is called.
 """
+
+from .measures import (
+    check_distribution,
+    conditional_entropy,
+    conditional_mutual_information,
+    entropy,
+    kl_divergence,
+    mutual_information,
+)
+from .sampling import (
+    decoder_error_scale,
+    delivered_information,
+    empirical_joint,
+    encoder_error_scale,
+    entropy_deviation,
+    entropy_shortfall,
+    hypothesis_class_bound,
+    information_bias,
+    input_compression_bound,
+    plane_point,
+    smoothed_decoder,
+)
+from .typicality import (
+    TypicalSet,
+    binary_typical_set,
+    chain_surprisal,
+    draw_chain,
+    entropy_rate,
+    stationary_distribution,
+    varentropy,
+)
+
+__all__ = [
+    "TypicalSet",
+    "binary_typical_set",
+    "chain_surprisal",
+    "check_distribution",
+    "conditional_entropy",
+    "conditional_mutual_information",
+    "decoder_error_scale",
+    "delivered_information",
+    "draw_chain",
+    "empirical_joint",
+    "encoder_error_scale",
+    "entropy",
+    "entropy_deviation",
+    "entropy_rate",
+    "entropy_shortfall",
+    "hypothesis_class_bound",
+    "information_bias",
+    "input_compression_bound",
+    "kl_divergence",
+    "mutual_information",
+    "plane_point",
+    "smoothed_decoder",
+    "stationary_distribution",
+    "varentropy",
+]
