@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 
 from layerlab import lab
@@ -173,3 +174,9 @@ def test_claims_say_verdict_numbers_and_dispute():
     assert "a &lt; b" in html and "does not hold" in html and "Disputed: b is small" in html
     assert "measured 2 bits (s.d. over seeds 0.02), expected ≤ 1 bits, tolerance 0.1" in html
     assert "not tested here" in html
+
+
+def test_a_cell_that_a_column_says_nothing_of_is_a_dash():
+    html = parts.table_html(pd.DataFrame({"a": [1.5, float("nan")], "b": [2, 3]}), "numbers")
+    assert html.count("<td>–</td>") == 1
+    assert "not a number" not in html

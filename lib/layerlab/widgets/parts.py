@@ -58,10 +58,10 @@ def provenance_html(provenance: Mapping[str, Any], kind: str = "stored") -> str:
 
 
 def table_html(table: pd.DataFrame, caption: str) -> str:
-    """The numbers behind a figure as an accessible table."""
+    """The numbers behind a figure as an accessible table; a dash where a column says nothing of a row."""
     head = "".join(f'<th scope="col">{escape(str(c))}</th>' for c in table.columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_plain(v))}</td>" for v in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape(_cell(v))}</td>" for v in row) + "</tr>"
         for row in table.itertuples(index=False, name=None)
     )
     return (
@@ -100,6 +100,10 @@ def _evidence(claim: Mapping[str, Any]) -> str:
         f"expected {claim['relation']} {number(claim['expected'])}{unit}{tolerance}"
     )
     return f'<p class="ll-evidence">{escape(text)}</p>'
+
+
+def _cell(value: Any) -> str:
+    return "–" if pd.isna(value) else _plain(value)
 
 
 def _plain(value: Any) -> str:
