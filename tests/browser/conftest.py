@@ -66,9 +66,10 @@ def watch(page: Page) -> Page:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a network."""
+    """Chromium without a network. One for each module: while it is open its event loop runs, and tests of the server,
+    which start their own, could not come after it."""
     path = found()
     if path is None:
         pytest.fail("There is no Chromium: run python tests/browser/install.py")
