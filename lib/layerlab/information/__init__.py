@@ -4,6 +4,15 @@ Pure functions on arrays: numpy in, numpy out; tensor in, tensor out on its devi
 `base` says otherwise. Importing this room does not import torch; a function that needs it does so when it is called.
 """
 
+from .bottleneck import (
+    Bottleneck,
+    bottleneck_clusters,
+    bottleneck_loss,
+    bottleneck_step,
+    information_bottleneck,
+    merge_classes,
+)
+from .empirical import EmpiricalCurve, empirical_curve
 from .measures import (
     check_distribution,
     conditional_entropy,
@@ -36,8 +45,13 @@ from .typicality import (
 )
 
 __all__ = [
+    "Bottleneck",
+    "EmpiricalCurve",
     "TypicalSet",
     "binary_typical_set",
+    "bottleneck_clusters",
+    "bottleneck_loss",
+    "bottleneck_step",
     "chain_surprisal",
     "check_distribution",
     "conditional_entropy",
@@ -45,6 +59,7 @@ __all__ = [
     "decoder_error_scale",
     "delivered_information",
     "draw_chain",
+    "empirical_curve",
     "empirical_joint",
     "encoder_error_scale",
     "entropy",
@@ -53,8 +68,10 @@ __all__ = [
     "entropy_shortfall",
     "hypothesis_class_bound",
     "information_bias",
+    "information_bottleneck",
     "input_compression_bound",
     "kl_divergence",
+    "merge_classes",
     "mutual_information",
     "plane_point",
     "smoothed_decoder",
