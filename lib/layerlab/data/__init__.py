@@ -9,6 +9,7 @@ from .download import fetch
 from .errors import DataDamaged, DataError, DataMissing
 from .folders import Status, available
 from .loaders import load, names
+from .rule import Rule, committee_machine, symmetric_rule
 from .synthetic import digits, gaussian
 
 __all__ = [
@@ -16,11 +17,14 @@ __all__ = [
     "DataError",
     "DataMissing",
     "Dataset",
+    "Rule",
     "Status",
     "available",
+    "committee_machine",
     "digits",
     "fetch",
     "gaussian",
     "load",
     "names",
+    "symmetric_rule",
 ]
