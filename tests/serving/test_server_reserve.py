@@ -141,8 +141,9 @@ def test_a_spare_kernel_that_died_is_not_handed_out(tmp_path):
         unwatched = Config({"KernelRestarter": {"time_to_dead": 600.0}})
         async with manager(tmp_path, refill_delay=60, config=unwatched) as kernels:
             spare = await in_reserve(kernels)
-            psutil.Process(pid(kernels, spare)).kill()
-            await until(lambda: psutil.Process(pid(kernels, spare)).status() == psutil.STATUS_ZOMBIE)
+            os.kill(pid(kernels, spare), signal.SIGKILL)
+            gone = os.WEXITED | os.WNOHANG | os.WNOWAIT  # all its threads: its first one is a zombie before the others
+            await until(lambda: os.waitid(os.P_PID, pid(kernels, spare), gone))
             kernel = await kernels.start_kernel(kernel_name="python3")
             assert kernel != spare
             assert (await evaluate(kernels, kernel, "1 + 1"))[0] == "2"
