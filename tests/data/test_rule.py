@@ -1,4 +1,4 @@
-"""Rules on bits: the symmetric rule has its published statistics and its symmetry, committees vote, both can be used."""
+"""Rules on bits: the symmetric rule has its published statistics and symmetry; committees vote; both can be used."""
 
 import itertools
 
