@@ -4,6 +4,7 @@ Pure functions on arrays: numpy in, numpy out; tensor in, tensor out on its devi
 `base` says otherwise. Importing this room does not import torch; a function that needs it does so when it is called.
 """
 
+from . import joints
 from .bottleneck import (
     Bottleneck,
     bottleneck_clusters,
@@ -20,6 +21,12 @@ from .measures import (
     entropy,
     kl_divergence,
     mutual_information,
+)
+from .rate_distortion import (
+    RateDistortion,
+    binary_rate_distortion,
+    gaussian_rate_distortion,
+    rate_distortion,
 )
 from .sampling import (
     decoder_error_scale,
@@ -47,7 +54,9 @@ from .typicality import (
 __all__ = [
     "Bottleneck",
     "EmpiricalCurve",
+    "RateDistortion",
     "TypicalSet",
+    "binary_rate_distortion",
     "binary_typical_set",
     "bottleneck_clusters",
     "bottleneck_loss",
@@ -66,14 +75,17 @@ __all__ = [
     "entropy_deviation",
     "entropy_rate",
     "entropy_shortfall",
+    "gaussian_rate_distortion",
     "hypothesis_class_bound",
     "information_bias",
     "information_bottleneck",
     "input_compression_bound",
+    "joints",
     "kl_divergence",
     "merge_classes",
     "mutual_information",
     "plane_point",
+    "rate_distortion",
     "smoothed_decoder",
     "stationary_distribution",
     "varentropy",
