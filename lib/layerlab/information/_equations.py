@@ -14,11 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-NEVER = -1e30  # the log of an exact zero: finite, so that 0 log 0 is 0, and yet nothing times beta survives its exp
+from layerlab.information._extrapolation import NEVER, Past
+
 BLOCK = {"cpu": 2**18, "cuda": 2**27}  # encoder entries held at once; on a CPU few enough to stay in its cache
-SAME = 1e-7  # clusters whose p(y|t) differ by less are one; what they miss in the loss is of second order
+SAME = 1e-5  # clusters whose roots of p(y|t) lie closer than this are one: a KL of some 4e-10 nats
 EMPTY = 1e-14  # a cluster of less mass is left out
-LONGEST = 1e4  # the longest extrapolation, in plain steps
+PATIENCE, SMALL = 40, 160  # after so many evaluations a state of at most so many entries takes Newton's steps
+ROUNDING = 1e-15  # a free energy that is higher by so much, relatively, counts as no higher
 
 
 @dataclass
@@ -108,52 +110,41 @@ def _width(states: Tensor) -> int:
 
 
 def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
-    """One block: cycles of two plain steps, an extrapolation and a third step (SQUAREM), the converged members leaving.
+    """One block: every step but those of the deterministic iteration is extrapolated; the converged members leave.
 
-    The extrapolation works on log p(t,y). It is kept only if its free energy is no higher than that of the state after
-    one plain step, so the free energy never rises, whatever the extrapolation does.
+    A guess is kept only if its free energy is no higher than that of the state before; otherwise the plain step from
+    there is taken. So the free energy never rises, whatever the extrapolation does.
     """
     result, spent = states.clone(), torch.zeros(len(states), dtype=torch.int64, device=states.device)
-    active, now, beta, count = torch.arange(len(states), device=states.device), states, betas, 0
+    active, count = torch.arange(len(states), device=states.device), 0
+    now, beta, plain = states, betas, states
+    lowest = torch.full_like(betas, torch.inf)
+    past = Past(states)
     while True:
         beat()
-        first, _ = step(problem, now, beta, hard)
+        after, energy = step(problem, now, beta, hard)
         count += 1
-        done = (first - now).abs().sum((1, 2)) <= 2 * tolerance
+        good = energy <= lowest + ROUNDING * (1 + lowest.abs())
+        good |= torch.isinf(lowest) | hard
+        done = good & ((after - now).abs().sum((1, 2)) <= 2 * tolerance)
         if bool(done.any()) or count >= max_iterations:
             leaves = done if count < max_iterations else torch.ones_like(done)
             result[active[leaves]], spent[active[leaves]] = now[leaves], count
             stays = ~leaves
             if not bool(stays.any()):
                 return result, spent
-            active, now, first, beta = active[stays], now[stays], first[stays], beta[stays]
+            active, now, after, beta, plain, lowest, energy, good = (
+                v[stays] for v in (active, now, after, beta, plain, lowest, energy, good)
+            )
+            past.keep(stays)
         if hard:
-            now = first
+            now = after
             continue
-        second, energy = step(problem, first, beta)
-        guess = extrapolate(now, first, second)
-        third, reached = step(problem, guess, beta)
-        better = reached <= energy + 4e-16 * energy.abs()
-        now = torch.where(better[:, None, None], third, second)
-        count += 2
-
-
-def extrapolate(zero: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Where three iterates are heading: the squared extrapolation of Varadhan & Roland (2008), in log p(t,y).
-
-    Normalised; entries that are zero in one of the three stay as in the last.
-    """
-    alive = (zero > 0) & (first > 0) & (second > 0)
-    logs = [torch.where(alive, s, 1.0).log() for s in (zero, first, second)]
-    move = logs[1] - logs[0]
-    bend = logs[2] - logs[1] - move
-    length = ((first * move**2).sum((1, 2)) / (first * bend**2).sum((1, 2)).clamp_min(1e-300)).sqrt()
-    length = length.clamp(1.0, LONGEST)[:, None, None]
-    guess = logs[0] + 2 * length * move + length**2 * bend
-    guess = torch.where(alive, guess - torch.where(alive, guess, -torch.inf).amax((1, 2), keepdim=True), NEVER).exp()
-    guess = torch.where(alive, guess, 0.0)
-    guess = guess / guess.sum((1, 2), keepdim=True)
-    return torch.where(torch.isfinite(guess).all(-1).all(-1)[:, None, None], guess, second)
+        kept = good[:, None, None]
+        lowest = torch.where(good, energy, torch.inf)  # a plain step after a bad guess needs no check
+        near = count >= PATIENCE and now[0].numel() <= SMALL
+        guess = past.newton(problem, now, after, beta, good) if near else past.extrapolate(now, after, beta, good)
+        now, plain = torch.where(kept, guess, plain), torch.where(kept, after, plain)
 
 
 def compact(states: Tensor, problem: Problem) -> Tensor:
@@ -166,7 +157,8 @@ def compact(states: Tensor, problem: Problem) -> Tensor:
         mass = part.sum(-1)
         alive = mass > EMPTY
         decoder = torch.where(alive[..., None], part / mass.clamp_min(1e-320)[..., None], 0.0)
-        near = torch.cdist(decoder, decoder, p=torch.inf) < SAME
+        roots = decoder.sqrt()
+        near = torch.cdist(roots, roots, compute_mode="donot_use_mm_for_euclid_dist") < SAME
         near &= alive[:, :, None] & alive[:, None, :]
         number = torch.arange(part.shape[1], device=part.device)
         label = torch.where(near, number, part.shape[1]).amin(-1)
