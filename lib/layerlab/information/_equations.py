@@ -112,8 +112,8 @@ def _width(states: Tensor) -> int:
 def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
     """One block: every step but those of the deterministic iteration is extrapolated; the converged members leave.
 
-    A guess is kept only if its free energy is no higher than that of the state before; otherwise the plain step from
-    there is taken. So the free energy never rises, whatever the extrapolation does.
+    A guess is kept only if its free energy is no higher than the loss of the encoder before; otherwise the plain step
+    from there is taken. So the loss never rises, whatever the extrapolation does.
     """
     result, spent = states.clone(), torch.zeros(len(states), dtype=torch.int64, device=states.device)
     active, count = torch.arange(len(states), device=states.device), 0
@@ -129,7 +129,8 @@ def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
         done = good & ((after - now).abs().sum((1, 2)) <= 2 * tolerance)
         if bool(done.any()) or count >= max_iterations:
             leaves = done if count < max_iterations else torch.ones_like(done)
-            result[active[leaves]], spent[active[leaves]] = now[leaves], count
+            result[active[leaves]] = torch.where(good[:, None, None], now, plain)[leaves]
+            spent[active[leaves]] = count
             stays = ~leaves
             if not bool(stays.any()):
                 return result, spent
@@ -141,10 +142,23 @@ def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
             now = after
             continue
         kept = good[:, None, None]
-        lowest = torch.where(good, energy, torch.inf)  # a plain step after a bad guess needs no check
+        reached = energy - gained(now, after, beta)
+        lowest = torch.where(good, reached, torch.inf)  # a plain step after a bad guess needs no check
         near = count >= PATIENCE and now[0].numel() <= SMALL
         guess = past.newton(problem, now, after, beta, good) if near else past.extrapolate(now, after, beta, good)
         now, plain = torch.where(kept, guess, plain), torch.where(kept, after, plain)
+
+
+def gained(before: Tensor, after: Tensor, beta: Tensor) -> Tensor:
+    """How far the loss of an encoder lies under the free energy that it was made with, in nats, (M,).
+
+    The encoder minimised the free energy for the p(t), p(y|t) of `before`; with its own, of `after`, that is its loss.
+    The difference is KL of the p(t) plus beta times KL of the p(y|t).
+    """
+    old, new = before.sum(-1), after.sum(-1)
+    mass = torch.xlogy(new, torch.where(new > 0, new / old, 1.0)).sum(-1)
+    pairs = torch.xlogy(after, torch.where(after > 0, after / before, 1.0)).sum((1, 2))
+    return mass + beta * (pairs - mass)
 
 
 def compact(states: Tensor, problem: Problem) -> Tensor:
