@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from layerlab.arrays import fraction, is_tensor, real_values, to_numpy, whole
+from layerlab.arrays import fraction, is_tensor, namespace, real_values, to_numpy, whole
 from layerlab.information.measures import check_distribution, entropy, mutual_information
 
 
@@ -70,7 +70,7 @@ def entropy_deviation(n: int, delta: float) -> float:
 
 def encoder_error_scale(size: Any, n: Any) -> Any:
     """K/√n, the scale in I(X;T) <= Î(X;T) + O(K/√n) bits, K = |T|. The constant is not known: this has constant 1."""
-    return _positive(size, "size") / np.sqrt(_positive(n, "n"))
+    return _positive(size, "size") / _positive(n, "n") ** 0.5
 
 
 def decoder_error_scale(i_xt: Any, y_size: int, n: Any) -> Any:
@@ -79,7 +79,7 @@ def decoder_error_scale(i_xt: Any, y_size: int, n: Any) -> Any:
     i_xt: number or array of at least 0; y_size: |Y|; n: samples, broadcast against i_xt.
     """
     i_xt = real_values(i_xt, "i_xt", low=0)
-    return np.sqrt(2.0**i_xt * whole(y_size, "y_size", 1) / _positive(n, "n"))
+    return (2.0**i_xt * whole(y_size, "y_size", 1) / _positive(n, "n")) ** 0.5
 
 
 def hypothesis_class_bound(log2_size: Any, m: Any, delta: float = 0.05) -> Any:
@@ -90,7 +90,7 @@ def hypothesis_class_bound(log2_size: Any, m: Any, delta: float = 0.05) -> Any:
     more says nothing.
     """
     log2_size = real_values(log2_size, "log2_size", low=0)
-    return np.sqrt((log2_size * math.log(2) - math.log(fraction(delta, "delta"))) / (2 * _positive(m, "m")))
+    return ((log2_size * math.log(2) - math.log(fraction(delta, "delta"))) / (2 * _positive(m, "m"))) ** 0.5
 
 
 def input_compression_bound(i_xt: Any, m: Any, delta: float = 0.05) -> Any:
@@ -134,9 +134,9 @@ def delivered_information(p_ty: Any, decoder: Any) -> Any:
     p_ty: (..., |T|, |Y|), the true joint; decoder: the same shape, rows sum to 1, as learned from a sample. Never above
     I(T;Y), negative if ignorance would have done better, minus infinity if q rules out what happens.
     """
-    p_ty = to_numpy(check_distribution(p_ty, "p_ty", (-2, -1)))
-    decoder = to_numpy(check_distribution(decoder, "decoder"))
-    loss = -special.xlogy(p_ty, decoder).sum((-2, -1)) / math.log(2)
+    p_ty, decoder = check_distribution(p_ty, "p_ty", (-2, -1)), check_distribution(decoder, "decoder")
+    xlogy = namespace(p_ty).xlogy if is_tensor(p_ty) else special.xlogy
+    loss = -xlogy(p_ty, decoder).sum((-2, -1)) / math.log(2)
     return entropy(p_ty.sum(-2)) - loss
 
 
