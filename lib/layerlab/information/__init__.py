@@ -13,6 +13,8 @@ from .bottleneck import (
     information_bottleneck,
     merge_classes,
 )
+from .branches import Bifurcation, Branches, find_bifurcations, follow_branches
+from .critical import Onset, best_newcomer, critical_betas, newcomer_growth, onset, split_matrix
 from .empirical import EmpiricalCurve, empirical_curve
 from .measures import (
     check_distribution,
@@ -52,10 +54,14 @@ from .typicality import (
 )
 
 __all__ = [
+    "Bifurcation",
     "Bottleneck",
+    "Branches",
     "EmpiricalCurve",
+    "Onset",
     "RateDistortion",
     "TypicalSet",
+    "best_newcomer",
     "binary_rate_distortion",
     "binary_typical_set",
     "bottleneck_clusters",
@@ -65,6 +71,7 @@ __all__ = [
     "check_distribution",
     "conditional_entropy",
     "conditional_mutual_information",
+    "critical_betas",
     "decoder_error_scale",
     "delivered_information",
     "draw_chain",
@@ -75,6 +82,8 @@ __all__ = [
     "entropy_deviation",
     "entropy_rate",
     "entropy_shortfall",
+    "find_bifurcations",
+    "follow_branches",
     "gaussian_rate_distortion",
     "hypothesis_class_bound",
     "information_bias",
@@ -84,9 +93,12 @@ __all__ = [
     "kl_divergence",
     "merge_classes",
     "mutual_information",
+    "newcomer_growth",
+    "onset",
     "plane_point",
     "rate_distortion",
     "smoothed_decoder",
+    "split_matrix",
     "stationary_distribution",
     "varentropy",
 ]
