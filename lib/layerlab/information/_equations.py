@@ -19,6 +19,7 @@ from layerlab.information._extrapolation import NEVER, Past
 BLOCK = {"cpu": 2**18, "cuda": 2**27}  # encoder entries held at once; on a CPU few enough to stay in its cache
 SAME = 1e-5  # clusters whose roots of p(y|t) lie closer than this are one: a KL of some 4e-10 nats
 EMPTY = 1e-14  # a cluster of less mass is left out
+EASY = 4  # a block's first steps are plain: where they suffice, nothing is quicker
 PATIENCE, SMALL = 40, 160  # after so many evaluations a state of at most so many entries takes Newton's steps
 ROUNDING = 1e-15  # a free energy that is higher by so much, relatively, counts as no higher
 
@@ -110,7 +111,7 @@ def _width(states: Tensor) -> int:
 
 
 def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
-    """One block: every step but those of the deterministic iteration is extrapolated; the converged members leave.
+    """One block: after a few plain steps every step is extrapolated (unless `hard`); the converged members leave.
 
     A guess is kept only if its free energy is no higher than the loss of the encoder before; otherwise the plain step
     from there is taken. So the loss never rises, whatever the extrapolation does.
@@ -138,8 +139,8 @@ def _block(problem, states, betas, tolerance, max_iterations, hard, beat):
                 v[stays] for v in (active, now, after, beta, plain, lowest, energy, good)
             )
             past.keep(stays)
-        if hard:
-            now = after
+        if hard or count <= EASY:
+            now = plain = after
             continue
         kept = good[:, None, None]
         reached = energy - gained(now, after, beta)
