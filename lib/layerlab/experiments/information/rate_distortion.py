@@ -251,7 +251,7 @@ def _above(result: xr.Dataset) -> Evidence:
         (result[f"{name}_rate"] - certified(result, result[f"{name}_distortion"].values)).min(along)
         for name, along in (("noisy", "channel"), ("quantiser", "step"))
     ]
-    each = np.minimum(*lowest)
+    each = np.minimum(lowest[0], lowest[1])
     return Evidence(each.min(), 0, 1e-9, relation="≥", spread=spread(each), unit="bits")
 
 
