@@ -171,7 +171,7 @@ def describe(result: xr.Dataset) -> str:
         f"{float(plain[0]):.2f} bits about the class at {float(at['encoder'].sel(map='none')[0]):.2f} bits about the "
         f"image, {float(plain[3]):.2f} at two levels, 0 at one; shuffled labels leave "
         f"{float(at['shuffled'][0]):.2f} at 16. Beside it the same after invertible maps: with 16 levels mixing "
-        f"changes nothing ({float(mixed[0]):.2f} bits), with two bins for each unit {float(mixed[3]):.2f} bits are seen."
+        f"changes nothing ({float(mixed[0]):.2f} bits), with two bins for each unit {float(mixed[3]):.2f} are seen."
     )
 
 
