@@ -18,6 +18,7 @@ APART = 1e-5  # clusters whose p(y|t) differ by less are one
 GONE = 1e-8  # a cluster of less mass is none
 GROWS = 1e-9  # a newcomer that grows by less in one iteration is rounding, or gains nothing that could be seen
 FIRST = 0.02  # the mass that a newcomer is given at first
+DYING = 2e-5  # on the way down in beta, where masses sink slowly, a cluster of less mass is lost
 TOLERANCE = 1e-12
 
 
@@ -101,18 +102,23 @@ def settle(joint: np.ndarray, encoder: np.ndarray, beta: float, rounds: int = 30
     return encoder, growth, residual
 
 
-def continued(joint: np.ndarray, encoder: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
-    """The fixed point at beta that the iteration reaches from an encoder, its clusters distinct; and its residual."""
-    found = information_bottleneck(joint, [beta], init=encoder, tolerance=TOLERANCE, max_iterations=5_000)
-    return distinct(joint, found.encoder[0]), float(found.residual[0])
+def continued(
+    joint: np.ndarray, encoder: np.ndarray, beta: float, *, gone: float = GONE, most: int = 5_000
+) -> tuple[np.ndarray, float]:
+    """The fixed point at beta that the iteration reaches from an encoder, its clusters distinct; and its residual.
+
+    gone: clusters of less mass are left out. most: iterations.
+    """
+    found = information_bottleneck(joint, [beta], init=encoder, tolerance=TOLERANCE, max_iterations=most)
+    return distinct(joint, found.encoder[0], gone), float(found.residual[0])
 
 
-def distinct(joint: np.ndarray, encoder: np.ndarray) -> np.ndarray:
+def distinct(joint: np.ndarray, encoder: np.ndarray, gone: float = GONE) -> np.ndarray:
     """The encoder with clusters of equal p(y|t) made one and empty ones left out, heaviest first."""
     masses, decoder = bottleneck_clusters(joint, encoder)
     kept: list[tuple[np.ndarray, np.ndarray]] = []
     for t in np.argsort(-masses, kind="stable"):
-        if masses[t] <= GONE:
+        if masses[t] <= gone:
             continue
         for place, (r, column) in enumerate(kept):
             if np.abs(r - decoder[t]).max() < APART:
@@ -140,7 +146,8 @@ def find_bifurcations(
 
     Between two neighbouring betas of `branches` that differ in their number of clusters, the lower solution is
     continued upward without newcomers and the upper one downward. Two that appear within one step of beta are told as
-    one. Precision: 3e-5 of beta, 1e-4 for `found`. Raises whatever `progress` does.
+    one. Precision: 3e-5 of beta; 2e-4 for `found`, where a cluster of less mass than 2e-5 counts as lost. Raises
+    whatever `progress` does.
     """
     steps = [i for i in range(len(branches.beta) - 1) if branches.clusters[i + 1] > branches.clusters[i]]
     found = []
@@ -163,7 +170,7 @@ def _bifurcation(branches: Branches, i: int) -> Bifurcation:
 
     def lives(beta: float) -> bool:
         nonlocal upper
-        encoder, _ = continued(joint, upper, beta)
+        encoder, _ = continued(joint, upper, beta, gone=DYING, most=300)
         alive = encoder.shape[1] > lower.shape[1]
         upper = encoder if alive else upper
         return alive
@@ -180,7 +187,7 @@ def _bifurcation(branches: Branches, i: int) -> Bifurcation:
         birth=birth,
         split=split,
         distance=float(np.abs(decoder - newborn).sum(1).min() / 2),
-        found=_switch(lives, low, high, 1e-4),
+        found=_switch(lives, low, high, 2e-4),
     )
 
 
