@@ -252,16 +252,16 @@ CLAIMS = (
         "The surprise per symbol concentrates: its spread falls at least as fast as 1/√n (the power).",
         SLIDE + ', "it includes images, speech & text"; tolerance: 0.05',
         _slope,
-        disputed="So it does for product sources and chains and, under our model, for patches of images. A mixture of "
-        "two coins never concentrates: its limit is each sequence's own. The pattern must be a long product of local "
-        "terms, and ergodic.",
+        disputed="So it does for product sources and chains and, under our model, for patches of handwritten digits. "
+        "Not for clothes, where all pixels of an image share its texture, and never for a mixture of two coins: its "
+        "limit is each sequence's own.",
     ),
     Claim(
         "Almost all patterns are typical: 95 % lie within 0.1 bits per symbol of the mean (longest n).",
         SLIDE,
         _typical,
-        disputed="Not those of the mixture, at any n: there are two typical sets. And for digits of 64 pixels n is too "
-        "small.",
+        disputed="Not those of the mixture, at any n: there are two typical sets. Not images of clothes, and not yet "
+        "digits of 64 pixels.",
     ),
     Claim(
         "p(x) ≃ 2^(−nH): the surprises of typical patterns agree to within a bit (their spread, longest n).",
