@@ -11,7 +11,7 @@ from torch import Tensor
 
 from layerlab.information import _equations as eq
 
-LADDER = 1.3  # annealing takes no longer step between two betas than this factor
+LADDER = 1.08  # annealing takes no longer step between two betas than this factor
 TOP = 8.0  # it starts so much above the largest beta asked for
 LOOSE = 1e-5  # tolerance on the way; every state is polished afterwards
 NOISE = 1e-3  # relative perturbation of each restart but the first, at each beta
@@ -128,27 +128,53 @@ def cold(task: Task) -> Tensor:
     return torch.stack(states)[None].expand(len(task.betas), -1, -1, -1)
 
 
-def exchange(task: Task, states: Tensor, rounds: int = 5) -> Tensor:
-    """States (B, T, m) none of which would do better with the encoder of another: iterated until that is so.
+def exchange(task: Task, states: Tensor, rounds: int = 4) -> Tensor:
+    """States (B, T, m) that no other beta's solution can better, as far as a few rounds of trying tell.
 
     A solution at one beta has a loss at every other beta, too: a straight line I(X;T) - beta I(T;Y). Wherever another's
-    line runs lower, the iteration starts again from that state. The trivial solution, of loss 0, takes part.
+    line runs lower, the iteration starts again from that state. Then every beta tries its two neighbours' states in
+    any case, for they may lead somewhere better. The trivial solution, of loss 0, takes part.
     """
-    betas, trivial = task.betas, torch.zeros_like(states[:1])
+    trivial = torch.zeros_like(states[:1])
     trivial[:, 0] = task.problem.joint.sum(0)
+    order = task.betas.argsort()
+    every = torch.arange(len(states), device=states.device)
     for _ in range(rounds):
         task.progress(0, 1, "exchange between betas")
-        measured = eq.measure(task.problem, states, betas, task.hard)
-        own = task.loss(measured, betas)
-        cost = measured["h_t" if task.hard else "i_xt"]
-        lines = cost[None] - betas[:, None] * measured["i_ty"]  # (beta, solution)
+        loss, cost, i_ty = _losses(task, states, task.betas)
+        lines = cost[None] - task.betas[:, None] * i_ty  # (beta, solution)
         lowest, other = lines.min(1)
-        flat = own >= -1e-14 * (1 + betas)
+        flat = loss >= -1e-14 * (1 + task.betas)
         states = torch.where(flat[:, None, None], trivial, states)
-        better = ~flat & (lowest < own - 1e-11 * (1 + own.abs()))
-        if not bool(better.any()):
+        worse = every[~flat & (lowest < loss - _margin(loss))]
+        states, _ = _try(task, states, worse, other[worse])
+        up = _try(task, states, order[:-1], order[1:])
+        down = _try(task, up[0], order[1:], order[:-1])
+        states = down[0]
+        if not (up[1] or down[1] or len(worse)):
             break
-        moved, _ = task.solve(states[other[better]], betas[better])
-        states = states.clone()
-        states[better] = moved
     return states
+
+
+def _try(task: Task, states: Tensor, here: Tensor, there: Tensor) -> tuple[Tensor, bool]:
+    """`states`, those at `here` iterated from those at `there` where that ends lower, and whether it did anywhere."""
+    if not len(here):
+        return states, False
+    betas = task.betas[here]
+    moved, _ = task.solve(states[there], betas)
+    old, new = (_losses(task, s, betas)[0] for s in (states[here], moved))
+    better = new < old - _margin(old)
+    states = states.clone()
+    states[here[better]] = moved[better]
+    return states, bool(better.any())
+
+
+def _losses(task: Task, states: Tensor, betas: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, its first term and I(T;Y), in nats."""
+    measured = eq.measure(task.problem, states, betas, task.hard)
+    return task.loss(measured, betas), measured["h_t" if task.hard else "i_xt"], measured["i_ty"]
+
+
+def _margin(loss: Tensor) -> Tensor:
+    """What counts as lower: more than rounding and an unfinished last digit."""
+    return 1e-11 * (1 + loss.abs())
