@@ -24,7 +24,6 @@ M = 2 ** np.arange(4, 15)
 LEVELS = np.array([0.03, 0.05, 0.1, 0.2])  # gaps at which sample sizes are compared
 LIGHT = 0.25  # the mass that all cells but the first share, where they are uneven
 DELTA = 0.05
-TOLERANCE = {"*": (1e-9, 1e-12)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +154,7 @@ def plot(result: xr.Dataset) -> Figure:
     right.set(xscale="log", xlabel=r"$2^{I(X;T)}/m$", ylim=(-0.02, 0.6), title="Do they fall on one curve?")
     fig.legend(loc="outside lower center", ncols=2 if fig.get_figwidth() > 5 else 1)
     if fig.get_figwidth() < 5:
+        right.set_ylabel("true − training error")
         fig.set_figheight(7.5)
     return fig
 

@@ -21,7 +21,6 @@ from layerlab.information import entropy, information_bias, varentropy
 from layerlab.lab import Claim, Evidence, integer, real, spread, style
 
 SIZES = np.arange(1, 17)  # bits n
-TOLERANCE = {"*": (1e-6, 1e-9)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,6 @@ from layerlab.lab import Claim, Evidence, choice, integer, real, spread, style
 N = 2 ** np.arange(4, 17)  # sample sizes
 LIGHT = 0.25  # the mass that all cells but the first share, where masses are uneven
 FILLED = 10  # draws that the rarest cell is due before a first order in 1/n is held to its word
-TOLERANCE = {"compression": (1e-9, 1e-12), "relevance": (1e-9, 1e-12)}
 
 
 @dataclass(frozen=True, kw_only=True)
