@@ -124,7 +124,7 @@ def information_bottleneck(
     Returns a `Bottleneck`. The loss is not convex: what is found is a fixed point, best of those tried.
     Raises ValueError or TypeError naming the argument, what it was and what is allowed.
 
-    Sources: Tishby, Pereira & Bialek 1999, section 3; Strouse & Schwab 2017; Varadhan & Roland 2008 (extrapolation).
+    Sources: Tishby, Pereira & Bialek 1999, section 3; Strouse & Schwab 2017; Walker & Ni 2011 (extrapolation).
     """
     import torch
 

@@ -212,7 +212,7 @@ CLAIMS = (
         _never_above,
     ),
     Claim(
-        "Layers lie off the curve: they keep at least 0.1 bits of X beyond what their I(T;Y) needs (mean after training).",
+        "Layers lie off the curve: they keep at least 0.1 bits of X beyond what their I(T;Y) needs (trained; mean).",
         REPRESENTATIONS,
         _off,
     ),
