@@ -261,6 +261,6 @@ CLAIMS = (
         LECTURE,
         _splits,
         disputed="Only where symmetry forbids a preferred side does a cluster split in place. Otherwise a new cluster "
-        "is born without mass at a distance, before the old ones lose their stability: up to a fifth of β earlier.",
+        "is born without mass at a distance; the old ones lose their stability only later, at up to 1.3 times that β.",
     ),
 )

@@ -159,7 +159,7 @@ def plot(result: xr.Dataset) -> Figure:
         time = result[f"time_{side}"]
         left.errorbar(distance, time.mean("seed"), time.std("seed", ddof=0), color=style.COLOURS[colour],
                       marker=marker, linestyle="", elinewidth=0.8, label=f"{side} β_c")  # fmt: skip
-        for name, dash, label in (("iterations", "-", "plain"), ("solver", ":", "accelerated")):
+        for name, dash, label in (("iterations", "-", "plain"), ("solver", ":", "solver")):
             right.plot(distance, result[f"{name}_{side}"].mean("seed"), color=style.COLOURS[colour], marker=marker,
                        linestyle=dash, markersize=4, linewidth=1.3, label=f"{label}, {side}")  # fmt: skip
     left.plot(distance, 1 / distance, color=style.MUTED, linewidth=1, linestyle="-", label="1/ε")
@@ -172,7 +172,7 @@ def plot(result: xr.Dataset) -> Figure:
     left.set(ylabel="relaxation time, iterations", title=_title(result))
     left.legend(loc="upper right")
     right.set(ylabel="iterations to the end", title="From start to end")
-    right.set_ylim(top=60 * float(result["iterations_below"].max()))
+    right.set_ylim(top=30 * float(result["iterations_below"].max()))
     right.legend(loc="upper right", ncols=2, fontsize=9, columnspacing=0.8, handlelength=1.8)
     return fig
 
