@@ -11,7 +11,7 @@ from torch import Tensor
 
 from layerlab.information import _equations as eq
 
-LADDER = 1.08  # annealing takes no longer step between two betas than this factor
+LADDER = 1.15  # annealing takes no longer step between two betas than this factor
 TOP = 8.0  # it starts so much above the largest beta asked for
 LOOSE = 1e-5  # tolerance on the way; every state is polished afterwards
 NOISE = 1e-3  # relative perturbation of each restart but the first, at each beta

@@ -33,7 +33,7 @@ class Config(lab.Config):
     size: int = integer(16, "values of X", low=4, high=64, log=True)
 
 
-GRID = {"joint": KINDS, "size": (8, 16, 32)}
+GRID = {"joint": KINDS, "size": (8, 16, 24)}
 TOLERANCE = {
     "i_xt": (1e-3, 1e-3),
     "i_ty": (1e-3, 1e-3),
