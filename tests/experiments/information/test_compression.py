@@ -5,6 +5,7 @@ import pytest
 
 from layerlab import lab
 from layerlab.experiments.information import compression
+from layerlab.experiments.information._cells import learn
 
 EXPERIMENT = lab.get("information/compression")
 
@@ -26,14 +27,14 @@ def test_uneven_cells_break_the_exchange_rate_and_the_bound():
 def test_cells_learn_the_commoner_label_and_toss_a_coin_over_ties():
     p_ty = np.array([[0.1, 0.3], [0.2, 0.2], [0.15, 0.05]])
     sample = np.array([[0.0, 0.5], [0.25, 0.25], [0.0, 0.0]])
-    true, train = compression.learn(p_ty, sample)
+    true, train = learn(p_ty, sample)
     assert true == pytest.approx(0.1 + 0.2 + 0.1)
     assert train == pytest.approx(0.25)
 
 
 def test_no_gap_without_a_limit_on_samples():
     p_ty = compression.joint(EXPERIMENT.config(flip=0.2), 4)
-    assert compression.learn(p_ty, p_ty) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert learn(p_ty, p_ty) == (pytest.approx(0.2), pytest.approx(0.2))
 
 
 def test_the_first_bits_of_the_rule_make_equal_cells_of_unequal_kind():

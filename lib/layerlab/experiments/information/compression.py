@@ -16,6 +16,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.information._cells import learn
 from layerlab.information import empirical_joint, entropy, hypothesis_class_bound, input_compression_bound
 from layerlab.lab import Claim, Evidence, choice, integer, real, style
 
@@ -66,17 +67,6 @@ def rule_labels() -> np.ndarray:
     from layerlab.data import symmetric_rule
 
     return symmetric_rule().y.astype(float)
-
-
-def learn(p_ty: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(true error, training error) of giving each cell its commoner label; a tie or an unseen cell tosses a coin.
-
-    p_ty: (K, 2); sample: (..., K, 2) relative frequencies.
-    """
-    lead = np.sign(sample[..., 1] - sample[..., 0])
-    says_one = (1 + lead) / 2
-    errors = [says_one * p[..., 0] + (1 - says_one) * p[..., 1] for p in (p_ty, sample)]
-    return errors[0].sum(-1), errors[1].sum(-1)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from layerlab import lab
 from layerlab.data import symmetric_rule
-from layerlab.experiments.information.compression import learn
+from layerlab.experiments.information._cells import learn
 from layerlab.information import empirical_joint, entropy, hypothesis_class_bound, input_compression_bound
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
