@@ -57,7 +57,7 @@ def test_networks_of_a_shape_differ_and_the_same_seed_gives_the_same(run):
 
 @pytest.mark.parametrize(
     ("shape", "change", "falls"),
-    [("one layer", -1.0, 1), ("constant", -1.0, 2), ("doubled", 1.0, 3)],
+    [("one layer", -1.0, 1), ("constant", -1.0, 2), ("reversed", -1.0, 3), ("doubled", -1.0, 4)],
 )
 def test_a_wrong_result_makes_its_claim_fail(run, shape, change, falls):
     wrong = run.result.copy(deep=True)
@@ -70,8 +70,8 @@ def test_unequal_sizes_and_a_number_of_layers_that_moves_are_seen(run):
     wrong = run.result.assign(parameters=run.result["parameters"] * np.array([1, 2, 1, 1, 1]))
     assert not EXPERIMENT.claims[0].check(wrong).holds
     same = run.result.assign(layers_half=run.result["layers"])
-    assert EXPERIMENT.claims[4].check(same).holds
-    assert not EXPERIMENT.claims[4].check(run.result).holds
+    assert EXPERIMENT.claims[5].check(same).holds
+    assert not EXPERIMENT.claims[5].check(run.result).holds
 
 
 def test_a_single_network_has_no_spread_and_is_refused():
