@@ -10,6 +10,7 @@ Sources: Tishby's lecture of 2018, slides 44-47; Shwartz-Ziv & Tishby 2017 (the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,12 +83,8 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     for i, stream in enumerate(config.streams()):
         note = f"seed {i + 1} of {config.seeds}"
         joint = joint_of(config, stream)
-        branches = follow_branches(
-            joint, betas, progress=lambda d, t, s, i=i, n=note: progress(i + 0.4 * d / t, config.seeds, f"{n}, {s}")
-        )
-        events = find_bifurcations(
-            branches, progress=lambda d, t, s, i=i, n=note: progress(i + 0.4 + 0.6 * d / t, config.seeds, f"{n}, {s}")
-        )
+        branches = follow_branches(joint, betas, progress=_part(progress, i, 0.4, config.seeds, note))
+        events = find_bifurcations(branches, progress=_part(progress, i + 0.4, 0.6, config.seeds, note))
         rows.append(_row(joint, branches, events))
     progress(config.seeds, config.seeds)
     stacked = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -115,6 +112,13 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
         },
         coords={"beta": ("beta", betas, {"long_name": "β"})},
     )
+
+
+def _part(
+    progress: lab.Progress, start: float, share: float, total: int, note: str
+) -> Callable[[float, float, str], object]:
+    """A report on one part of the work as a report on the whole."""
+    return lambda done, of, text: progress(start + share * done / of, total, f"{note}, {text}")
 
 
 def _row(joint: np.ndarray, branches: Branches, events: list[Bifurcation]) -> dict[str, Any]:
@@ -217,14 +221,14 @@ def _onset(result: xr.Dataset) -> Evidence | None:
 def _births(result: xr.Dataset) -> Evidence | None:
     if not _events(result):
         return None
-    gap = np.abs(result["birth"] / result["found"] - 1)
+    gap = abs(result["birth"] / result["found"] - 1)
     return Evidence(gap.max(), 0, SAME, relation="≤", spread=spread(gap.max("bifurcation")))
 
 
 def _splits(result: xr.Dataset) -> Evidence | None:
     if not bool(result["split"].notnull().any()):
         return None
-    gap = np.abs(result["split"] / result["found"] - 1)
+    gap = abs(result["split"] / result["found"] - 1)
     return Evidence(gap.max(), 0, SAME, relation="≤", spread=spread(gap.max("bifurcation")))
 
 

@@ -250,7 +250,7 @@ def _symmetric(result: xr.Dataset) -> Evidence | None:
 
 
 def _optimum(result: xr.Dataset) -> Evidence:
-    gap = np.abs(result["far"] - result["exact"]).max("beta")
+    gap = abs(result["far"] - result["exact"]).max("beta")
     return Evidence(gap.max(), 0, 10 * SEEN, relation="≤", spread=spread(gap), unit="bits")
 
 

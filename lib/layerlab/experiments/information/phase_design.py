@@ -84,7 +84,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     betas = np.geomspace(1, config.top, max(10, round(STEPS * np.log(config.top) / np.log(12))))
     progress(0, 1, "following the bifurcations")
     branches = follow_branches(rule.p_class, betas, progress=lambda d, t, note: progress(0.2 * d / t, 1, note))
-    hidden = widths_of(branches.clusters)
+    hidden = widths_of(branches.clusters.tolist())
     shapes = architectures(hidden)
     rows = []
     for i, (name, widths) in enumerate(shapes.items()):
@@ -102,7 +102,7 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
     width = np.zeros((len(shapes), max(len(w) for w in shapes.values())), dtype=np.int64)
     for i, widths in enumerate(shapes.values()):
         width[i, : len(widths)] = widths
-    half = branches.clusters[betas <= config.top / 2]
+    half = branches.clusters[betas <= config.top / 2].tolist()
     return xr.Dataset(
         {
             "accuracy": (("shape", "seed"), accuracy, {"long_name": "accuracy on the likelier label, test"}),

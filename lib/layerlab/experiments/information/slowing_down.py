@@ -196,8 +196,9 @@ def describe(result: xr.Dataset) -> str:
 
 def exponent(times: xr.DataArray) -> xr.DataArray:
     """The slope of log time against log distance, one for each seed, by least squares."""
-    x = np.log(times["distance"]) - np.log(times["distance"]).mean("distance")
-    return (x * np.log(times)).sum("distance") / (x**2).sum("distance")
+    x = times["distance"].pipe(np.log)
+    x = x - x.mean("distance")
+    return (x * times.pipe(np.log)).sum("distance") / (x**2).sum("distance")
 
 
 def _exponent(side: str, tolerance: float):
