@@ -1,6 +1,8 @@
 """Entropies and informations: the laws that they obey, closed forms, other implementations, and refusals."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -237,3 +239,13 @@ def test_joints_of_the_wrong_shape_are_refused():
 def test_a_base_that_is_no_unit_is_refused(base):
     with pytest.raises(ValueError, match="base must be a number above 1"):
         entropy([0.5, 0.5], base=base)
+
+
+def test_importing_the_room_does_not_import_torch():
+    program = (
+        "import sys, layerlab.information as i; i.mutual_information(i.joints.binary_symmetric(0.1)); "
+        "i.rate_distortion([0.5, 0.5], [[0, 1], [1, 0]], [1.0]); "
+        "print([m for m in ('torch', 'sklearn', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

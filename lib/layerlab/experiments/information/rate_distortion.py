@@ -193,9 +193,10 @@ def plot(result: xr.Dataset) -> Figure:
     left.legend(loc="upper right")
     right.axhline(0, color=blue)
     right.set(xlabel=f"distortion D ({unit})", ylabel="bits above the curve", title="Wasted")
+    right.set_ylim(None, 1.4 * right.get_ylim()[1])  # room for the legend
     if result.attrs["source"] == "gaussian":
         right.axhline(QUARTER, color=style.MUTED, linestyle=":", label="quarter bit")
-        right.legend(loc="upper right")
+    right.legend(loc="upper right")
     for axes in (left, right):
         axes.set_xlim(-0.02 * result.attrs["distortion_of_a_constant"], 1.1 * result.attrs["distortion_of_a_constant"])
     return fig
