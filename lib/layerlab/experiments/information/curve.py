@@ -205,6 +205,6 @@ CLAIMS = (
         "the picture of successive splits (Rose 1998)",
         _hierarchy,
         disputed="optima at two betas are two separate problems, and nothing makes the clusters of one unions of "
-        "the other's: borders move, and pairs do come together, on rings and random joints more than on trees",
+        "the other's: borders move, and pairs do come together, on rings and random joints if not on trees",
     ),
 )
