@@ -34,7 +34,7 @@ class Config(lab.Config):
     restarts: int = integer(20, "cold starts", low=1, high=500, log=True)
 
 
-GRID = {"joint": KINDS, "size": (8, 16, 24)}
+GRID = {"joint": KINDS, "size": (8, 12, 16)}
 # another machine's rounding can send a start that passes near a saddle to another side of it
 TOLERANCE = {
     "stuck": (0.0, 0.15),
