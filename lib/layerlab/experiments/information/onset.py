@@ -100,7 +100,8 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
         onsets.append((_found(joint, betas, near[-1], start, device), onset_far))
     progress(config.seeds, config.seeds)
     r = np.linspace(0.002, 0.998, 250)
-    shown = (0.97 * theory.beta, theory.beta, np.sqrt(theory.beta * split), split)
+    last = split if theory.first_order else 1.03 * split
+    shown = (0.97 * theory.beta, theory.beta, np.sqrt(theory.beta * last), last)
     growth = [np.log(newcomer_growth(joint, None, b, np.c_[1 - r, r])) for b in shown]
     bits = {"units": "bits"}
     return xr.Dataset(
@@ -195,8 +196,9 @@ def plot(result: xr.Dataset) -> Figure:
     top = float(result["exact"].max())
     left.set_ylim(-0.04 * top, 1.45 * top)
     left.legend(loc="upper left", handlelength=1.2)
-    names = ("before the onset", "at the onset", "between", "at 1/λ₂")
-    chosen = (0, 1, 2, 3) if result["split"] > 1.001 * result["onset"] else (0, 1)
+    early = bool(result["split"] > 1.001 * result["onset"])
+    names = ("before the onset", "at the onset", "between", "at 1/λ₂" if early else "beyond")
+    chosen = (0, 1, 2, 3) if early else (0, 1, 3)
     curves = result["growth"].isel(at=list(chosen))
     for i, curve in zip(chosen, curves, strict=True):
         right.plot(result["r"], 1e3 * curve, color=list(style.COLOURS.values())[i], linestyle=style.DASHES[i],
