@@ -36,7 +36,7 @@ class Config(lab.Config):
     coins: int = integer(3, "coins", low=2, high=6)
 
 
-GRID = {"flips": (2, 4, 6, 8), "coins": (2, 3)}
+GRID = {"flips": (2, 4, 6), "coins": (2, 3)}
 TOLERANCE = {
     "clusters": (0.0, 1.0),
     "encoder": (1e-3, 1e-3),
