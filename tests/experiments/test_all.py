@@ -34,6 +34,12 @@ def test_a_stored_point_computed_again_comes_out_the_same(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_tolerances_belong_to_variables_that_there_are(name, stored):
+    given = getattr(lab.get(name).module, "TOLERANCE", {})
+    assert set(given) - {"default"} <= {str(v) for run in stored[name] for v in run.result.variables}
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_claims_come_out_as_the_book_says(name, stored):
     assert recompute.unexpected_claims(lab.get(name), stored[name]) == []
 

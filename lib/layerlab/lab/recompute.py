@@ -37,10 +37,9 @@ def compare(experiment: Experiment, stored: xr.Dataset, fresh: xr.Dataset) -> li
             relative, absolute = experiment.tolerance(name)
             near = np.isclose(new, old, rtol=relative, atol=absolute, equal_nan=True)
             if not near.all():
-                worst = float(np.nanmax(np.abs(new.astype(float) - old.astype(float))))
-                found.append(
-                    f"{name} differs by up to {worst:.3g} (tolerance {relative:g} relative, {absolute:g} absolute)"
-                )
+                far = np.abs(new.astype(float) - old.astype(float))[~near]
+                worst = "NaN in one of them" if np.isnan(far).any() else f"up to {far.max():.3g}"
+                found.append(f"{name} differs by {worst} (tolerance {relative:g} relative, {absolute:g} absolute)")
     return found
 
 
