@@ -153,7 +153,7 @@ def test_a_function_may_spoil_its_arguments():
     assert run(distortion).passed
 
 
-@pytest.mark.skipif(not hasattr(checking.signal, "setitimer"), reason="this system cannot interrupt a function")
+@pytest.mark.skipif(not hasattr(checking.signal, "setitimer"), reason="needs signal.setitimer: run on Linux or macOS")
 def test_a_function_that_never_ends_is_stopped_and_the_rest_is_left_alone(monkeypatch):
     monkeypatch.setattr(checking, "SECONDS", 0.05)
     calls = itertools.count()

@@ -338,7 +338,9 @@ def test_tensors_come_back_as_tensors_and_agree_with_arrays():
     assert rough.loss.numpy() == pytest.approx(array.loss, abs=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device: run on a machine with one to test it there"
+)
 def test_a_gpu_finds_the_same():
     p = random_joint(16, (40, 6))
     here = information_bottleneck(p, BETAS, restarts=3)
