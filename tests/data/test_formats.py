@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tiny_data import batch_bytes, idx, python2_pickle, sha
@@ -178,6 +178,7 @@ class TestBatch:
 
     @relaxed
     @given(st.integers(0, 10**6), st.integers(0, 255))
+    @example(992, 49)  # the flags of the type: numpy's own reader takes them on trust, and fails later
     def test_a_changed_byte_gives_a_batch_or_an_error_of_ours(self, place, value):
         content = bytearray(python2_pickle(PIXELS, [1, 2]))
         content[place % len(content)] = value

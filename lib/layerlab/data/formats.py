@@ -1,6 +1,6 @@
 """Reading the original file formats: IDX (MNIST, Fashion-MNIST) and CIFAR-10's pickled batches.
 
-No pickle is trusted: `read_batch` admits numbers, strings, bytes, lists, tuples, dicts and numpy arrays, nothing else.
+No pickle is trusted: `read_batch` admits numbers, strings, bytes, lists, tuples, dicts and arrays, nothing else.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -82,6 +83,7 @@ def read_batch(content: bytes, width: int, classes: int, where: object) -> tuple
     if not isinstance(batch, dict):
         raise DataDamaged(f"{where}: expected a dict with data and labels, found {type(batch).__name__}.")
     data, labels = batch.get(b"data"), batch.get(b"labels")
+    data = data.values if isinstance(data, _Array) else data
     if not (isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2 and data.shape[1] == width):
         kind = f"{data.dtype} array of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
         raise DataDamaged(f"{where}: expected data as a uint8 array of {width} columns, found {kind}.")
@@ -92,23 +94,57 @@ def read_batch(content: bytes, width: int, classes: int, where: object) -> tuple
 
 
 class _Restricted(pickle.Unpickler):
-    """An unpickler that builds numpy arrays and plain containers, and refuses every other name."""
+    """An unpickler that knows arrays and plain containers, and refuses every other name.
+
+    What stands for an array in the pickle is read into stand-ins of our own: numpy's own would take damaged flags and
+    strides on trust.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy", "ndarray"):
-            return np.ndarray
+            return _NDARRAY
         if (module, name) == ("numpy", "dtype"):
-            return np.dtype
+            return lambda *code: _Type(*code)
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return lambda kind, shape, code: _empty_array(kind, shape)
+            return lambda kind, shape, code: _Array(kind, shape)
         raise DataDamaged(f"expected arrays and plain containers, found a pickle that asks for {module}.{name}.")
 
 
-def _empty_array(kind: Any, shape: Any) -> np.ndarray:
-    """What numpy's own pickles start from: an empty array, which is then filled."""
-    if kind is not np.ndarray or shape != (0,):
-        raise DataDamaged("expected a plain array, found a pickle that starts from something else.")
-    return np.ndarray.__new__(np.ndarray, (0,), np.uint8)
+_NDARRAY = object()  # only ever named in a pickle: nothing can be made of it, nor changed about it
+
+
+class _Type:
+    """Stands for a pickled numpy dtype of plain numbers."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: Any, *flags: Any) -> None:
+        self.code, self.order = code.decode("ascii") if isinstance(code, bytes) else str(code), "|"
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1]
+        self.order = order.decode("ascii") if isinstance(order, bytes) else str(order)
+
+    def dtype(self) -> np.dtype:
+        if not re.fullmatch(r"[<>=|][biuf][1248]", self.order + self.code):
+            raise DataDamaged(f"expected an array of plain numbers, found one of type {self.order + self.code:.20}.")
+        return np.dtype(self.order + self.code)
+
+
+class _Array:
+    """Stands for a pickled numpy array; `values` is None until its content has been read."""
+
+    __slots__ = ("values",)
+
+    def __init__(self, kind: Any, shape: Any) -> None:
+        if kind is not _NDARRAY or shape != (0,):
+            raise DataDamaged("expected a plain array, found a pickle that starts from something else.")
+        self.values: np.ndarray | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, by_columns, content = state
+        values = np.frombuffer(content, dtype=kind.dtype())
+        self.values = values.reshape(shape, order="F" if by_columns else "C").copy()
 
 
 def _unzipped(content: bytes, path: Path, size: int) -> bytes:

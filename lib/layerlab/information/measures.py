@@ -10,20 +10,15 @@ Source: T. M. Cover, J. A. Thomas, Elements of Information Theory, 2nd edition 2
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy import special
 
+from layerlab.arrays import is_tensor
+
 ROUNDING = 1e-9  # a total may miss 1 by so much for each cell that it sums: well above float64's rounding
-
-
-def is_tensor(x: Any) -> bool:
-    """Whether x is a torch tensor. Never imports torch."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def check_distribution(p: Any, name: str = "p", axes: int | Sequence[int] = -1) -> Any:

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .measures import check_distribution, entropy, is_tensor
+from layerlab.arrays import is_tensor
+
+from .measures import check_distribution, entropy
 
 _TINY = 1e-300  # keeps the quotient of two underflowed numbers out of the iteration
 _EVERY = 8  # iterations between two looks at the certificate
