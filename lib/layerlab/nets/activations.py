@@ -43,6 +43,18 @@ def _softplus_backward(gradient: Tensor, output: Tensor) -> None:
     gradient.mul_(torch.neg(output).expm1_().neg_())  # σ(z) = 1 - exp(-softplus(z))
 
 
+def _hard_tanh_backward(gradient: Tensor, output: Tensor) -> None:
+    aten.hardtanh_backward.grad_input(gradient, output, -1, 1, grad_input=gradient)
+
+
+def _softsign_(z: Tensor) -> Tensor:
+    return z.div_(torch.abs(z).add_(1))
+
+
+def _softsign_backward(gradient: Tensor, output: Tensor) -> None:
+    gradient.mul_(torch.abs(output).neg_().add_(1).square_())  # 1 / (1 + |z|)^2 = (1 - |a|)^2
+
+
 def leaky_relu(slope: float = 0.01) -> Activation:
     """max(z, slope z) for 0 < slope < 1. The name "leaky_relu" alone means slope 0.01.
 
@@ -82,6 +94,8 @@ ACTIVATIONS: dict[str, Activation] = {
             torch.sigmoid_,
             lambda gradient, output: aten.sigmoid_backward.grad_input(gradient, output, grad_input=gradient),
         ),
+        Activation("hard_tanh", torch.nn.functional.hardtanh, torch.nn.functional.hardtanh_, _hard_tanh_backward),
+        Activation("softsign", torch.nn.functional.softsign, _softsign_, _softsign_backward),
         Activation("erf", torch.erf, torch.erf_, _erf_backward, keeps_input=True),
         Activation(
             "softplus",

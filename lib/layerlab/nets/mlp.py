@@ -13,6 +13,7 @@ from torch import Tensor
 
 from layerlab.nets.activations import Activation
 from layerlab.nets.activations import activation as activation_named
+from layerlab.nets.backprop import Backprop
 from layerlab.nets.initialisation import INITIALISATIONS, draw
 
 PARAMETRISATIONS = ("standard", "ntk", "mean_field")
@@ -199,6 +200,15 @@ class MLP:
             raise IndexError(f"{which!r} selects none of {self.count} networks")
         rows = torch.from_numpy(chosen).to(self.device)
         return self._with(len(chosen), torch.cat([block[rows].flatten() for block in self._blocks()]))
+
+    def passes(self, rows: int, gradient: Tensor) -> Backprop:
+        """The two passes on batches of `rows` rows; the backward one fills `gradient`, laid out like `storage`."""
+        return Backprop(self, rows, gradient)
+
+    def signature(self) -> tuple:
+        """Plain values that say all about the architecture, and nothing about the parameters."""
+        functions = [(function.name, scale) for function, scale in zip(self.functions, self.scales, strict=True)]
+        return self.widths, functions, self.has_biases, self.count, self.device.type
 
     def copy(self) -> MLP:
         """The same networks with parameters of their own."""

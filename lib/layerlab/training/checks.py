@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlab.nets import MLP, as_seed
+from layerlab.nets import Networks, as_seed
 
 Seed = int | np.random.SeedSequence
 
@@ -52,7 +52,7 @@ def checked_schedule(record_at: Sequence[int] | None, unit: str, total: int, per
     return {moment * factor: moment for moment in moments}
 
 
-def dropped_weights(masks: Any, networks: MLP) -> Tensor | None:
+def dropped_weights(masks: Any, networks: Networks) -> Tensor | None:
     """A vector laid out like the storage, true where a weight is masked."""
     if masks is None:
         return None

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlab.nets import MLP
+from layerlab.nets import Networks
 from layerlab.training.config import TrainingConfig, per_network
 from layerlab.training.losses import Loss, Targets
 
@@ -28,8 +28,8 @@ class History:
     diverged: (N,) whether a network holds a parameter that is not finite.
     """
 
-    networks: MLP
-    initial: MLP | None = None
+    networks: Networks
+    initial: Networks | None = None
     at: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     steps: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     loss: dict[str, np.ndarray] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class History:
 class EvaluationSet:
     """Rows and targets on which loss and accuracy are taken, in blocks of rows so that memory stays bounded."""
 
-    def __init__(self, name: str, data: tuple, networks: MLP, config: TrainingConfig) -> None:
+    def __init__(self, name: str, data: tuple, networks: Networks, config: TrainingConfig) -> None:
         try:
             x, y = data
         except (TypeError, ValueError):
@@ -60,7 +60,7 @@ class EvaluationSet:
             self.alpha = torch.tensor(alphas, dtype=networks.dtype, device=networks.device).view(-1, 1, 1)
 
     @torch.no_grad()
-    def measure(self, networks: MLP, initial: MLP | None) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, networks: Networks, initial: Networks | None) -> tuple[np.ndarray, np.ndarray]:
         """(loss, accuracy), each (N,), in float64."""
         rows = self.x.shape[-2]
         block = max(1, BLOCK // (networks.count * max(networks.widths)))
@@ -87,12 +87,12 @@ def _sum(values: Tensor) -> Tensor:
 
 
 def evaluate(
-    networks: MLP,
+    networks: Networks,
     x: Tensor | np.ndarray,
     y: Tensor | np.ndarray,
     config: TrainingConfig,
     *,
-    initial: MLP | None = None,
+    initial: Networks | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(loss, accuracy) of each network on x, y, each (N,), under the loss of `config`; shapes as in `train`.
 

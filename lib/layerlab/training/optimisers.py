@@ -9,14 +9,14 @@ import math
 import torch
 from torch import Tensor
 
-from layerlab.nets import MLP
+from layerlab.nets import Networks
 from layerlab.training.config import TrainingConfig, per_network
 
 
 class Optimiser:
     """One optimiser for all networks. `state` holds its tensors, all of the parameters' shape, and nothing else."""
 
-    def __init__(self, config: TrainingConfig, networks: MLP) -> None:
+    def __init__(self, config: TrainingConfig, networks: Networks) -> None:
         self.config = config
         self.parameters = networks.storage.detach()
         rates = per_network("learning_rate", config.learning_rate, networks.count)
@@ -59,11 +59,11 @@ class Optimiser:
             self.parameters.addcmul_(scale, self.rates, value=-1 / (1 - first**number))
 
 
-def spread(networks: MLP, values: list[float]) -> Tensor:
+def spread(networks: Networks, values: list[float]) -> Tensor:
     """A vector laid out like the storage that holds, at each parameter, the value of its network."""
     vector = torch.empty_like(networks.storage)
     weights, biases = networks.views(vector)
-    each = torch.tensor(values, dtype=networks.dtype, device=networks.device).view(-1, 1, 1)
+    each = torch.tensor(values, dtype=networks.dtype, device=networks.device)
     for view in [*weights, *biases]:
-        view.copy_(each.expand_as(view))
+        view.copy_(each.view(-1, *[1] * (view.ndim - 1)).expand_as(view))
     return vector

@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerlab.nets import MLP
+from layerlab.nets import Networks, Passes
 from layerlab.training import checkpoint as saved
-from layerlab.training.backprop import Backprop
 from layerlab.training.batches import Batches, Source
 from layerlab.training.checks import Seed, checked_schedule, checked_seeds, checked_subset, dropped_weights
 from layerlab.training.config import TrainingConfig, per_network
 from layerlab.training.history import EvaluationSet, History
 from layerlab.training.losses import Loss
+from layerlab.training.observer import Observer
 from layerlab.training.optimisers import Optimiser
 
 PROGRESS_SECONDS = 0.2
 
 
 def train(
-    networks: MLP,
+    networks: Networks,
     x: Tensor | np.ndarray,
     y: Tensor | np.ndarray,
     config: TrainingConfig,
@@ -34,7 +34,8 @@ def train(
     evaluate: Mapping[str, tuple] | None = None,
     record_at: Sequence[int] | None = None,
     unit: str = "epoch",
-    callback: Callable[[int, MLP], Any] | None = None,
+    callback: Callable[[int, Networks], Any] | None = None,
+    observer: Observer | None = None,
     progress: Callable[[int, int, str], object] | None = None,
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
@@ -58,6 +59,8 @@ def train(
         after. See `log_spaced`.
     callback: called with (moment, networks) at each of them; what it returns is kept in `History.records`. The networks
         go on changing: copy what is to be kept.
+    observer: is shown every step's gradient before the optimiser takes it; see `Observer`. It may keep sums between two
+        moments and hand them out at the moment, where it is asked before `callback`.
     progress: called with (steps done, steps in all, note) a few times a second; may raise to stop the training.
     checkpoint: a file to which the training is saved every `checkpoint_seconds`, at its end, and when `progress`
         raises. The same call finds it and goes on from there, to bit-identical results. It is a pickle: open only
@@ -67,7 +70,7 @@ def train(
 
     Raises ValueError or TypeError naming the argument that does not fit; whatever `progress` or `callback` raise.
     """
-    run = _Run(networks, x, y, config, seeds, masks, subset, evaluate or {}, record_at, unit, callback)
+    run = _Run(networks, x, y, config, seeds, masks, subset, evaluate or {}, record_at, unit, callback, observer)
     if checkpoint is not None:
         run.signature = run.sign()
         run.restore(saved.read(checkpoint, run.signature))
@@ -105,8 +108,11 @@ class _Run:
 
     signature = ""
 
-    def __init__(self, networks, x, y, config, seeds, masks, subset, evaluate, record_at, unit, callback) -> None:
-        count, self.networks, self.config, self.callback = networks.count, networks, config, callback
+    def __init__(
+        self, networks, x, y, config, seeds, masks, subset, evaluate, record_at, unit, callback, observer
+    ) -> None:
+        count, self.networks, self.config = networks.count, networks, config
+        self.callback, self.observer = callback, observer
         self.given = networks.storage.detach().clone()
         inputs = networks.as_input(x)
         rows = inputs.shape[-2]
@@ -135,7 +141,7 @@ class _Run:
             self.optimiser.parameters.masked_fill_(self.dropped, 0)
         self.initial = networks.copy() if config.alpha is not None else None
         self.done = 0
-        self.passes: dict[int, Backprop] = {}
+        self.passes: dict[int, Passes] = {}
         self.static: tuple[Tensor, Tensor] | None = None
         self.origin: Tensor | None = None
         self.moments: list[tuple[int, int]] = []
@@ -160,7 +166,7 @@ class _Run:
         rows = x.shape[-2]
         passes = self.passes.get(rows)
         if passes is None:
-            passes = self.passes[rows] = Backprop(self.networks, rows, self.gradient)
+            passes = self.passes[rows] = self.networks.passes(rows, self.gradient)
         F = passes.forward(x)
         if self.initial is not None:
             F = (F - self._initial_outputs(x)).mul_(self.alpha)
@@ -169,6 +175,8 @@ class _Run:
         passes.backward(x)
         if self.dropped is not None:
             self.gradient.masked_fill_(self.dropped, 0)
+        if self.observer is not None:
+            self.observer.step(self.done, self.gradient)
         self.optimiser.step(self.gradient, self.done + 1)
 
     def _fetch(self, index: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -200,6 +208,8 @@ class _Run:
         moment = self.schedule[self.done]
         for name, data in self.sets.items():
             self.measured[name].append(data.measure(self.networks, self.initial))
+        if self.observer is not None:
+            self.observer.record(moment, self.networks)
         if self.callback is not None:
             self.records.append(self.callback(moment, self.networks))
         self.moments.append((moment, self.done))
@@ -229,10 +239,8 @@ class _Run:
         networks, sets = self.networks, self.sets.items()
         return saved.digest(
             self.config,
-            networks.widths,
-            [(function.name, scale) for function, scale in zip(networks.functions, networks.scales, strict=True)],
-            (networks.has_biases, networks.count, networks.device.type),
-            (self.seeds, self.schedule, [name for name, _ in sets]),
+            networks.signature(),
+            (self.seeds, self.schedule, [name for name, _ in sets], type(self.observer).__name__),
             self.given,
             self.x.values,
             self.y.values,
@@ -249,6 +257,7 @@ class _Run:
             "moments": self.moments,
             "measured": self.measured,
             "records": self.records,
+            "observer": None if self.observer is None else self.observer.state(),
         }
 
     def restore(self, state: dict[str, Any] | None) -> None:
@@ -259,3 +268,5 @@ class _Run:
         for name, each in self.optimiser.state.items():
             each.copy_(torch.from_numpy(state["optimiser"][name]))
         self.moments, self.measured, self.records = state["moments"], state["measured"], state["records"]
+        if self.observer is not None:
+            self.observer.restore(state["observer"])

@@ -2,13 +2,18 @@
 
 Rows are the last axis: activations are (N, units, B). With as few units as the book's networks have, products over
 that axis run several times faster than over the order (N, B, units), and elementwise work stays contiguous.
-`tests/training/test_backprop.py` holds it against autograd.
+`tests/nets/test_backprop.py` holds it against autograd.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from layerlab.nets import MLP
+if TYPE_CHECKING:
+    from layerlab.nets.mlp import MLP
 
 
 class Backprop:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerlab.nets import ACTIVATIONS, MLP
-from layerlab.training.backprop import Backprop
+from layerlab.nets.backprop import Backprop
 
 
 @settings(max_examples=60, deadline=None)
