@@ -1,0 +1,1 @@
+"""The information plane: networks watched while they learn."""
