@@ -8,13 +8,17 @@ keep a contrast of at least 3 to 1 on white and on the dark page.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 INK = "#222831"
@@ -75,6 +79,49 @@ def context(*, narrow: bool = False) -> Iterator[None]:
             yield
     finally:
         _narrow.reset(token)
+
+
+@dataclass(frozen=True)
+class Film:
+    """What moves in a figure: each artist's points (F, P, 2), in fractions of its axes; the moments `at`, `label`."""
+
+    at: tuple[float, ...]
+    label: str
+    tracks: tuple[tuple[PathCollection, np.ndarray], ...]
+
+
+_films: WeakKeyDictionary[Figure, Film] = WeakKeyDictionary()
+
+
+def film(artist: PathCollection, xy: np.ndarray, *, at: Sequence[float], label: str) -> None:
+    """Lets the points of a scatter move: in the page, the figure gets a play button and a slider over its frames.
+
+    artist: what `axes.scatter` gave for P points of one marker and size, as they stand in the last frame; the limits
+        and scales of its axes are final. xy: (F, P, 2) where each point stands in each frame, in data coordinates.
+    at: (F,) what each frame shows, ascending, e.g. epochs. label: what `at` counts, e.g. "epoch".
+
+    Several scatters of one figure move together: they share `at` and `label`. Raises ValueError for other shapes,
+    points that are not finite, or moments that differ from those of the figure's film so far.
+    """
+    axes, xy = artist.axes, np.asarray(xy, dtype=float)
+    points = len(np.asarray(artist.get_offsets()))
+    if xy.shape != (len(at), points, 2) or not len(at):
+        raise ValueError(f"xy has shape {xy.shape}; it must be ({len(at)}, {points}, 2): frames, points, x and y")
+    if not np.isfinite(xy).all():
+        raise ValueError("xy holds NaN or infinite values; every point must stand somewhere in every frame")
+    if axes is None or not isinstance(axes.figure, Figure):
+        raise ValueError("artist stands in no figure")
+    before = _films.get(axes.figure, Film(tuple(at), label, ()))
+    if (before.at, before.label) != (tuple(at), label):
+        raise ValueError(f"at and label differ from those of the figure's film so far ({before.label})")
+    fractions = (axes.transData - axes.transAxes).transform(xy.reshape(-1, 2)).reshape(xy.shape)
+    artist.set_gid(f"film-{len(before.tracks)}")
+    _films[axes.figure] = Film(before.at, label, (*before.tracks, (artist, fractions)))
+
+
+def film_of(figure: Figure) -> Film | None:
+    """The film of a figure, or None if nothing moves in it."""
+    return _films.get(figure)
 
 
 def figure(

@@ -1,7 +1,8 @@
 // <layerlab-replay>: the stored runs of an experiment behind sliders, without a kernel.
 // <layerlab-predict>: a question that is asked before the figure answers it.
+// <layerlab-film>: a figure whose points move, with a play button and a slider over its frames.
 //
-// Both stand in the page as complete HTML; this script only adds what moves. No dependency, nothing from elsewhere.
+// They stand in the page as complete HTML; this script only adds what moves. No dependency, nothing from elsewhere.
 // Events (bubbling): "layerlab-change" {name, parameters} on a replay, "layerlab-predict" {key, answer} on a question.
 (() => {
   "use strict";
@@ -221,6 +222,90 @@
     }
   }
 
+  class Film extends HTMLElement {
+    connectedCallback() {
+      if (this.slider) return;
+      const film = JSON.parse(this.querySelector("script").textContent);
+      this.at = film.at;
+      this.label = film.label;
+      this.tracks = film.tracks.map(({ box: [left, bottom, width, height], steps }, number) => {
+        const sum = new Int32Array(steps[0].length);
+        const frames = steps.map((step) => {
+          step.forEach((change, i) => { sum[i] += change; });
+          return Float32Array.from(sum, (v, i) => (i % 2 ? bottom - (v * height) / film.parts : left + (v * width) / film.parts));
+        });
+        return { frames, points: [...this.querySelectorAll(`[data-film="${number}"] use`)] };
+      });
+      const last = this.at.length - 1;
+      this.button = el("button", { type: "button", className: "ll-button ll-film-play" });
+      this.slider = el("input", { className: "ll-slider", type: "range", min: 0, max: last, step: "any", value: last });
+      this.slider.setAttribute("aria-label", this.label);
+      this.output = el("output", { className: "ll-value" });
+      this.append(el("div", { className: "ll-film-controls" }, this.button, this.slider, this.output));
+      this.button.addEventListener("click", () => (this.timer ? this.pause() : this.play()));
+      this.slider.addEventListener("input", () => { this.pause(); this.show(Number(this.slider.value)); });
+      this.slider.addEventListener("keydown", (event) => {
+        const step = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1 }[event.key];
+        if (!step) return;
+        event.preventDefault();
+        this.pause();
+        this.show(Math.min(last, Math.max(0, Math.round(this.place) + step)));
+      });
+      this.place = last;
+      this.say();
+      this.pause();
+    }
+
+    disconnectedCallback() {
+      cancelAnimationFrame(this.timer);
+      this.timer = null;
+    }
+
+    // Between two frames the points go straight from the one to the other.
+    show(place) {
+      this.place = place;
+      const from = Math.floor(place), to = Math.min(from + 1, this.at.length - 1), part = place - from;
+      for (const { frames, points } of this.tracks) {
+        const a = frames[from], b = frames[to];
+        points.forEach((point, i) => {
+          point.setAttribute("x", (a[2 * i] + part * (b[2 * i] - a[2 * i])).toFixed(2));
+          point.setAttribute("y", (a[2 * i + 1] + part * (b[2 * i + 1] - a[2 * i + 1])).toFixed(2));
+        });
+      }
+      this.slider.value = place;
+      this.say();
+    }
+
+    say() {
+      const text = `${this.label} ${this.at[Math.round(this.place)].toLocaleString("en")}`;
+      this.output.textContent = text;
+      this.slider.setAttribute("aria-valuetext", text);
+    }
+
+    play() {
+      const last = this.at.length - 1;
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const speed = still ? 2 : Math.max(5, last / 12);  // frames a second: twelve seconds in all
+      const start = this.place >= last ? 0 : this.place;
+      let begun = null;
+      const tick = (now) => {
+        begun ??= now;
+        const place = Math.min(last, start + ((now - begun) / 1000) * speed);
+        this.show(still ? Math.floor(place) : place);
+        if (place < last) this.timer = requestAnimationFrame(tick);
+        else this.pause();
+      };
+      this.timer = requestAnimationFrame(tick);
+      this.button.textContent = "Pause";
+    }
+
+    pause() {
+      cancelAnimationFrame(this.timer);
+      this.timer = null;
+      this.button.textContent = "Play";
+    }
+  }
+
   class Predict extends HTMLElement {
     connectedCallback() {
       if (this.form) return;
@@ -311,7 +396,10 @@
   }
 
   customElements.define("layerlab-replay", Replay);
-  const start = () => customElements.define("layerlab-predict", Predict);
+  const start = () => {
+    customElements.define("layerlab-film", Film);
+    customElements.define("layerlab-predict", Predict);
+  };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();
