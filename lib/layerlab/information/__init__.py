@@ -5,6 +5,7 @@ Pure functions on arrays: numpy in, numpy out; tensor in, tensor out on its devi
 """
 
 from . import joints
+from .binning import binned_information, original_binned_information
 from .bottleneck import (
     Bottleneck,
     bottleneck_clusters,
@@ -64,6 +65,7 @@ __all__ = [
     "best_newcomer",
     "binary_rate_distortion",
     "binary_typical_set",
+    "binned_information",
     "bottleneck_clusters",
     "bottleneck_loss",
     "bottleneck_step",
@@ -95,6 +97,7 @@ __all__ = [
     "mutual_information",
     "newcomer_growth",
     "onset",
+    "original_binned_information",
     "plane_point",
     "rate_distortion",
     "smoothed_decoder",
