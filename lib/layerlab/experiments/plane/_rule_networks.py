@@ -1,7 +1,7 @@
 """Networks on the 12-bit rule, and all they were along the way: trained once, kept in the user's cache.
 
 `rule_networks(...)` trains N networks and gives their parameters at log-spaced epochs. What it returns depends on its
-arguments alone, so that experiments that ask for the same networks share them. Trainings are kept in blocks of 50
+arguments alone, so that experiments that ask for the same networks share them. Trainings are kept in blocks of 25
 networks: the first 50 of 100 are the 50 that another experiment asks for. An interrupted one is taken up where it was.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from layerlab.nets import MLP
 
 WIDTHS = (12, 10, 7, 5, 4, 3, 2)
-BLOCK = 50  # networks trained together, and kept together
+BLOCK = 25  # networks trained together, and kept together
 MEASURED = ("accuracy_train", "accuracy_test", "loss_train", "loss_test")
 
 
