@@ -17,6 +17,7 @@ from .bottleneck import (
 from .branches import Bifurcation, Branches, find_bifurcations, follow_branches
 from .critical import Onset, best_newcomer, critical_betas, newcomer_growth, onset, split_matrix
 from .empirical import EmpiricalCurve, empirical_curve
+from .gaussian_channels import class_channel_information, class_covariances, gaussian_capacity, gaussian_information
 from .measures import (
     check_distribution,
     conditional_entropy,
@@ -71,6 +72,8 @@ __all__ = [
     "bottleneck_step",
     "chain_surprisal",
     "check_distribution",
+    "class_channel_information",
+    "class_covariances",
     "conditional_entropy",
     "conditional_mutual_information",
     "critical_betas",
@@ -86,6 +89,8 @@ __all__ = [
     "entropy_shortfall",
     "find_bifurcations",
     "follow_branches",
+    "gaussian_capacity",
+    "gaussian_information",
     "gaussian_rate_distortion",
     "hypothesis_class_bound",
     "information_bias",
