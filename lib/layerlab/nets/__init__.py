@@ -1,6 +1,8 @@
-"""Networks: N multilayer perceptrons of one shape as one object, their initialisation, their recorded activations."""
+"""Networks: N of one shape as one object, fully connected or convolutional; initialisation, recorded activations."""
 
 from layerlab.nets.activations import ACTIVATIONS, Activation, activation, leaky_relu
+from layerlab.nets.conv import ConvNet
+from layerlab.nets.images import Conv, Pool
 from layerlab.nets.initialisation import INITIALISATIONS, as_seed, draw
 from layerlab.nets.mlp import MLP, stack
 from layerlab.nets.protocol import Networks, Passes
@@ -10,8 +12,11 @@ __all__ = [
     "INITIALISATIONS",
     "MLP",
     "Activation",
+    "Conv",
+    "ConvNet",
     "Networks",
     "Passes",
+    "Pool",
     "activation",
     "as_seed",
     "draw",
