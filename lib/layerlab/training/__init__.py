@@ -2,18 +2,30 @@
 
 from layerlab.training.batches import data_order
 from layerlab.training.config import LOSSES, OPTIMIZERS, TrainingConfig, log_spaced
+from layerlab.training.examples import LayerGradients, example_factors, example_gradients
+from layerlab.training.gradients import GradientCourse, GradientObserver, batch_deviation, transition
 from layerlab.training.history import History, evaluate
+from layerlab.training.langevin import Relaxation, relax
 from layerlab.training.observer import Observer
 from layerlab.training.trainer import train
 
 __all__ = [
     "LOSSES",
     "OPTIMIZERS",
+    "GradientCourse",
+    "GradientObserver",
     "History",
+    "LayerGradients",
     "Observer",
+    "Relaxation",
     "TrainingConfig",
+    "batch_deviation",
     "data_order",
     "evaluate",
+    "example_factors",
+    "example_gradients",
     "log_spaced",
+    "relax",
     "train",
+    "transition",
 ]
