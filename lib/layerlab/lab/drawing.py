@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from layerlab.lab import style
@@ -47,7 +48,8 @@ def to_svg(figure: Figure, description: str, prefix: str) -> str:
         raise ValueError(f"prefix must be a letter followed by letters, digits, - and _; it was {prefix!r}")
     buffer = io.StringIO()
     with style.context(), mpl.rc_context({"svg.hashsalt": prefix}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        # not figure.savefig: it draws everything twice, the first time only to lay it out
+        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
