@@ -5,7 +5,7 @@ Pure functions on arrays: numpy in, numpy out; tensor in, tensor out on its devi
 """
 
 from . import joints
-from .binning import binned_information, original_binned_information
+from .binning import binned_cells, binned_information, original_binned_information
 from .bottleneck import (
     Bottleneck,
     bottleneck_clusters,
@@ -18,6 +18,7 @@ from .branches import Bifurcation, Branches, find_bifurcations, follow_branches
 from .critical import Onset, best_newcomer, critical_betas, newcomer_growth, onset, split_matrix
 from .empirical import EmpiricalCurve, empirical_curve
 from .gaussian_channels import class_channel_information, class_covariances, gaussian_capacity, gaussian_information
+from .kde import KdeInformation, kde_information
 from .measures import (
     check_distribution,
     conditional_entropy,
@@ -26,6 +27,7 @@ from .measures import (
     kl_divergence,
     mutual_information,
 )
+from .noisy import NoisyInformation, noisy_information
 from .rate_distortion import (
     RateDistortion,
     binary_rate_distortion,
@@ -60,12 +62,15 @@ __all__ = [
     "Bottleneck",
     "Branches",
     "EmpiricalCurve",
+    "KdeInformation",
+    "NoisyInformation",
     "Onset",
     "RateDistortion",
     "TypicalSet",
     "best_newcomer",
     "binary_rate_distortion",
     "binary_typical_set",
+    "binned_cells",
     "binned_information",
     "bottleneck_clusters",
     "bottleneck_loss",
@@ -97,10 +102,12 @@ __all__ = [
     "information_bottleneck",
     "input_compression_bound",
     "joints",
+    "kde_information",
     "kl_divergence",
     "merge_classes",
     "mutual_information",
     "newcomer_growth",
+    "noisy_information",
     "onset",
     "original_binned_information",
     "plane_point",

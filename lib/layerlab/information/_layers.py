@@ -42,16 +42,19 @@ class Layers:
             yield self.t[part], labels if labels is None or len(labels) == 1 else labels[part]
 
     def give(self, values: list[Any]) -> Any:
-        """The results of all blocks in the leading shape, of the caller's kind: a lone number as a float."""
+        """All blocks' results (n, ...) in the leading shape, of the caller's kind: a lone number as a float."""
+        shape = (*self.lead, *values[0].shape[1:])
         if is_tensor(self.t):
-            return namespace(self.t).cat(values).reshape(self.lead)
-        joined = np.concatenate(values).reshape(self.lead)
+            return namespace(self.t).cat(values).reshape(shape)
+        joined = np.concatenate(values).reshape(shape)
         if not is_tensor(self.like):
-            return joined if self.lead else float(joined)
+            return joined if shape else float(joined)
         import torch
 
-        exact = torch.float32 if self.like.device.type == "mps" else torch.float64
-        return torch.as_tensor(joined, dtype=exact).to(self.like.device)
+        found = torch.as_tensor(joined)
+        if self.like.device.type == "mps" and found.is_floating_point():
+            found = found.float()
+        return found.to(self.like.device)
 
 
 def check_layers(t: Any, y: Any) -> Layers:
@@ -98,8 +101,8 @@ def runs_entropy(ordered: Any) -> Any:
     starts = xp.ones_like(ordered, dtype=bool)
     starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     at = starts.reshape(-1).nonzero()[0] if xp is np else starts.reshape(-1).nonzero()[:, 0]
-    lengths = (xp.diff(at, append=at[-1:] * 0 + n * samples)).astype(float) if xp is np else xp.diff(
-        at, append=at[-1:] * 0 + n * samples).double()  # fmt: skip
+    lengths = xp.diff(at, append=at[-1:] * 0 + n * samples)
+    lengths = lengths.astype(np.float64) if xp is np else lengths.double()
     totals = xp.bincount(at // samples, lengths * xp.log2(lengths), minlength=n)
     return abs(np.log2(samples) - totals / samples)  # abs: rounding alone goes below zero
 

@@ -3,8 +3,8 @@
 X is uniform over the samples given and a network is deterministic, so T is a function of X and I(X;T) = H(T): what is
 measured is how many inputs share a cell. It depends on the cells as much as on the network: cutting cells in pieces
 never lowers either information, and with fine enough ones inputs that differ have cells of their own, I(X;T) =
-log2(samples) and I(T;Y) = I(X;Y), whatever the layer is. Over the samples as the whole population there is no error of sampling; as an
-estimate for a larger population H(T) is too low and I(T;Y) too high.
+log2(samples) and I(T;Y) = I(X;Y), whatever the layer is. Over the samples as the whole population there is no error of
+sampling; as an estimate for a larger population H(T) is too low and I(T;Y) too high.
 
 Sources: R. Shwartz-Ziv, N. Tishby 2017; A. Saxe et al. 2018; I. Chelombiev et al. 2019 (cells of equal mass).
 """
@@ -52,18 +52,7 @@ def binned_information(
     shapes that do not fit, no samples, NaN or infinite activations; TypeError for what is not real.
     Source: the module's.
     """
-    if (width is None) == (bins is None):
-        raise ValueError("give either width or bins: the width of a cell, or how many there are")
-    if width is not None:
-        if limits is not None or equal_mass:
-            raise ValueError("limits and equal_mass belong to bins; a width needs neither")
-        return _measured(t, y, _fixed_width(width))
-    count = whole(bins, "bins", 1)
-    if equal_mass:
-        if limits is not None:
-            raise ValueError("limits and equal_mass exclude each other: quantiles cover the whole range")
-        return _measured(t, y, lambda block: _quantile_cells(block, count))
-    return _measured(t, y, _over_range(count, limits))
+    return _measured(t, y, _chosen(width, bins, limits, equal_mass))
 
 
 def original_binned_information(t: Any, y: Any, *, edges: int = 30) -> tuple[Any, Any]:
@@ -75,15 +64,49 @@ def original_binned_information(t: Any, y: Any, *, edges: int = 30) -> tuple[Any
     Source: R. Shwartz-Ziv, N. Tishby 2017 and the program published with it.
     """
     grid = np.linspace(-1, 1, whole(edges, "edges", 2))
+    last = len(grid) - 1
 
     def cells(block: Any) -> Any:
-        if namespace(block) is np:
-            return (np.digitize(block, grid) - 1) % len(grid)
-        torch = namespace(block)
-        at = torch.bucketize(block.double(), torch.as_tensor(grid, device=block.device), right=True)
-        return (at - 1) % len(grid)
+        xp = namespace(block)
+        at = xp.floor((block.astype(np.float64) if xp is np else block.double()) * (last / 2) + last / 2).clip(0, last)
+        at = at.astype(np.int64) if xp is np else at.long()
+        below = grid if xp is np else xp.as_tensor(grid, device=block.device)
+        above = np.append(grid[1:], np.inf) if xp is np else xp.cat([below[1:], below[:1] + np.inf])
+        # the guess is off by one at most: the edges themselves decide, as a search among them would, but sooner
+        return (at + (block >= above[at]) - (block < below[at])) % len(grid)
 
     return _measured(t, y, cells)
+
+
+def binned_cells(t: Any, **cut: Any) -> Any:
+    """The cell of each sample, (..., samples) int64: a number that two samples of a layer share only in one cell.
+
+    t and the options: as `binned_information` takes them. As labels y of another layer they give I(T';T) of two layers.
+    """
+    choose = _chosen(**cut)
+    layers = check_layers(t, np.zeros(np.shape(t)[-2] if np.ndim(t) > 1 else 0, dtype=np.int64))
+    return layers.give([ranks(joint_codes(choose(block))[0]) for block, _ in layers.blocks()])
+
+
+def _chosen(
+    width: float | None = None,
+    bins: int | None = None,
+    limits: tuple[float, float] | None = None,
+    equal_mass: bool = False,
+) -> Callable[[Any], Any]:
+    """The function from activations (n, samples, units) to whole numbers that the options ask for."""
+    if (width is None) == (bins is None):
+        raise ValueError("give either width or bins: the width of a cell, or how many there are")
+    if width is not None:
+        if limits is not None or equal_mass:
+            raise ValueError("limits and equal_mass belong to bins; a width needs neither")
+        return _fixed_width(width)
+    count = whole(bins, "bins", 1)
+    if equal_mass:
+        if limits is not None:
+            raise ValueError("limits and equal_mass exclude each other: quantiles cover the whole range")
+        return lambda block: _quantile_cells(block, count)
+    return _over_range(count, limits)
 
 
 def _measured(t: Any, y: Any, cells: Callable[[Any], Any]) -> tuple[Any, Any]:
