@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from layerlab.nets import MLP
-from layerlab.training import TrainingConfig, example_factors, example_gradients
+from layerlab.training import TrainingConfig, example_factors, example_gradients, example_spread
 from layerlab.training import examples as module
 from layerlab.training.losses import Loss
 
@@ -74,6 +74,19 @@ def test_statistics_are_those_of_all_gradients_side_by_side(loss, rows):
             share = (vectors.T @ gradients.mean(0)) ** 2 / (gradients.mean(0) ** 2).sum()
             apart = values[::-1][:kept] > 1e-3 * values[-1]
             np.testing.assert_allclose(layer.overlap[i, :kept][apart], share[::-1][:kept][apart], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", CASES)
+def test_the_spread_alone_is_that_of_the_whole_analysis(loss):
+    y, outputs, more = CASES[loss]
+    networks, config = make(outputs, **more), TrainingConfig(loss=loss, epochs=1)
+    mean, variance = example_spread(networks, X, y, config)
+    for layer, found in enumerate(example_gradients(networks, X, y, config)):
+        torch.testing.assert_close(mean[:, layer], found.mean.norm(dim=1))
+        torch.testing.assert_close(variance[:, layer], found.variance)
+        torch.testing.assert_close(mean[:, layer] * (5 / variance[:, layer]).sqrt(), found.snr(5))
+    with pytest.raises(ValueError, match="x holds 1 rows"):
+        example_spread(networks, X[:1], y[:1], config)
 
 
 def test_both_sides_and_all_blocks_agree(monkeypatch):

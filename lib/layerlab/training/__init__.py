@@ -2,7 +2,8 @@
 
 from layerlab.training.batches import data_order
 from layerlab.training.config import LOSSES, OPTIMIZERS, TrainingConfig, log_spaced
-from layerlab.training.examples import LayerGradients, example_factors, example_gradients
+from layerlab.training.contrastive import ContrastiveBound, contrastive_bound
+from layerlab.training.examples import LayerGradients, example_factors, example_gradients, example_spread
 from layerlab.training.gradients import GradientCourse, GradientObserver, batch_deviation, transition
 from layerlab.training.history import History, evaluate
 from layerlab.training.langevin import Relaxation, relax
@@ -12,6 +13,7 @@ from layerlab.training.trainer import train
 __all__ = [
     "LOSSES",
     "OPTIMIZERS",
+    "ContrastiveBound",
     "GradientCourse",
     "GradientObserver",
     "History",
@@ -20,10 +22,12 @@ __all__ = [
     "Relaxation",
     "TrainingConfig",
     "batch_deviation",
+    "contrastive_bound",
     "data_order",
     "evaluate",
     "example_factors",
     "example_gradients",
+    "example_spread",
     "log_spaced",
     "relax",
     "train",

@@ -92,6 +92,27 @@ def example_gradients(
     return found
 
 
+def example_spread(
+    networks: MLP, x: Tensor | np.ndarray, y: Tensor | np.ndarray, config: TrainingConfig
+) -> tuple[Tensor, Tensor]:
+    """(|mean|, tr C), each (N, layers), of the per-example gradients: `example_gradients` without its eigenproblem.
+
+    From |s a eᵀ|² = s² |a|² |e|². Arguments and errors as of `example_gradients`.
+    """
+    means, variances = [], []
+    for (a, e), scale in zip(example_factors(networks, x, y, config), networks.scales, strict=True):
+        rows = a.shape[1]
+        if rows < 2:
+            raise ValueError(f"x holds {rows} rows; a covariance needs at least 2")
+        wide = a.dtype if a.device.type == "mps" else torch.float64
+        a, e = a.to(wide), e.to(wide) * scale
+        mean = (a.transpose(1, 2) @ e).flatten(1).square().sum(1) / rows**2
+        square = (a.square().sum(2) * e.square().sum(2)).sum(1)
+        means.append(mean.sqrt())
+        variances.append(((square - rows * mean) / (rows - 1)).clamp(min=0))
+    return torch.stack(means, 1), torch.stack(variances, 1)
+
+
 def _layer(a: Tensor, e: Tensor, top: int) -> LayerGradients:
     rows = a.shape[1]
     mean = torch.einsum("nbi,nbo->nio", a, e).flatten(1) / rows

@@ -162,7 +162,7 @@ def transition(at: np.ndarray, snr: np.ndarray, *, level: float = 1.0, hold: int
         known = ~np.isnan(course)
         if known.sum() >= hold:
             below = course[known] < level
-            runs = np.lib.stride_tricks.sliding_window_view(below, hold).all(1)
+            runs = np.asarray(np.lib.stride_tricks.sliding_window_view(below, hold).all(1))
             runs[: course[known].argmax()] = False
             if runs.any():
                 found[i] = at[known][runs.argmax()]
