@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from layerlab.arrays import is_tensor, namespace
@@ -31,8 +32,7 @@ class Canonical:
     forced: (...) how many of them are 1 whatever the layers, because rank_x + rank_y exceeds samples - 1. Where that is
         not 0, more samples are needed: the similarity is biased upward.
     weights: (..., c) what each coefficient counts in the similarity; they sum to 1.
-    directions_x, directions_y: (..., units, c) canonical directions, so that (X - mean) directions_x = `variates_x`.
-    variates_x, variates_y: (..., samples, c) the canonical variates, orthonormal over the samples.
+    Directions and variates are computed when they are asked for: of many pairs they would be large.
     """
 
     similarity: Any
@@ -40,10 +40,30 @@ class Canonical:
     count: Any
     forced: Any
     weights: Any
-    directions_x: Any
-    directions_y: Any
-    variates_x: Any
-    variates_y: Any
+    _x: Basis
+    _y: Basis
+    _u: Any
+    _v: Any
+
+    @cached_property
+    def directions_x(self) -> Any:
+        """(..., units of x, c) canonical directions: (X - mean) directions_x = variates_x."""
+        return self._x.directions @ (_inverse(self._x.values)[..., :, None] * self._u)
+
+    @cached_property
+    def directions_y(self) -> Any:
+        """(..., units of y, c) canonical directions: (Y - mean) directions_y = variates_y."""
+        return self._y.directions @ (_inverse(self._y.values)[..., :, None] * self._v)
+
+    @cached_property
+    def variates_x(self) -> Any:
+        """(..., samples, c) canonical variates of x, orthonormal over the samples, zero beyond `count`."""
+        return self._x.vectors @ self._u
+
+    @cached_property
+    def variates_y(self) -> Any:
+        """(..., samples, c) canonical variates of y, alike."""
+        return self._y.vectors @ self._v
 
 
 def cca(x: Any, y: Any) -> Canonical:
@@ -141,17 +161,16 @@ def _canonical(bx: Basis, by: Basis, u: Any, rho: Any, vt: Any, count: Any, weig
     some = total > 0
     weights = xp.where(some, weights / xp.where(some, total, xp.ones_like(total)), xp.zeros_like(weights))
     similarity = xp.where(some[..., 0], (weights * rho).sum(-1), xp.full_like(total[..., 0], math.nan))
-    v, counted = transposed(vt), _first(rho, count)[..., None, :]
     return Canonical(
         similarity=number(similarity),
         coefficients=rho,
         count=number(count),
         forced=number((bx.rank + by.rank - (bx.samples - 1)).clip(0)),
         weights=weights,
-        directions_x=bx.directions @ (_inverse(bx.values)[..., :, None] * u) * counted,
-        directions_y=by.directions @ (_inverse(by.values)[..., :, None] * v) * counted,
-        variates_x=bx.vectors @ u * counted,
-        variates_y=by.vectors @ v * counted,
+        _x=bx,
+        _y=by,
+        _u=u,
+        _v=transposed(vt),
     )
 
 
