@@ -43,7 +43,9 @@ class Snapshots:
 
     def networks(self, moment: int) -> ConvNet:
         """The N networks at `epochs[moment]`."""
-        return self._template.copy().load_state_({name: each[moment] for name, each in self._state.items()})
+        networks = self._template.copy()
+        networks.load_state_({name: each[moment] for name, each in self._state.items()})
+        return networks
 
     def layers(self, moment: int, x: np.ndarray) -> list[Tensor]:
         """What they make of x at `epochs[moment]`: the hidden layers, then the class probabilities (N, rows, units)."""
