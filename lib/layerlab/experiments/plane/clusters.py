@@ -167,7 +167,7 @@ def describe(result: xr.Dataset) -> str:
 
 
 def _together(result: xr.Dataset, name: str, *, after: bool) -> xr.DataArray:
-    """For each network the rank correlation of I(X;T) and a measure of its last hidden layer, before or after the change.
+    """For each network the rank correlation of I(X;T) and a measure of its last hidden layer, before or after it turns.
 
     Networks with fewer than four moments on that side, or with nothing that changes there, are left out.
     """
