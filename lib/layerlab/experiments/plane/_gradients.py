@@ -168,6 +168,13 @@ def train(
     }
 
 
+def training_rows(seed: int, seeds: int) -> np.ndarray:
+    """(N, 3072) the rows of the rule that each network of `watched` is trained on."""
+    return np.stack(
+        [np.random.default_rng(split).permutation(2 ** WIDTHS[0])[:ROWS] for split in _streams(seed, seeds)[2]]
+    )
+
+
 def _streams(seed: int, seeds: int) -> Any:
     """For all networks the streams of weights, of the order of the data and of the training rows."""
     return tuple(zip(*(stream.spawn(3) for stream in np.random.SeedSequence(seed).spawn(seeds)), strict=True))

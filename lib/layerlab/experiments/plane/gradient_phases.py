@@ -41,7 +41,7 @@ class Config(lab.Config):
 
 GRID = [
     {"activation": ("tanh", "relu"), "epochs": (100, 600)},
-    {"activation": ("tanh", "relu"), "epochs": (2000,), "seeds": (50,)},
+    {"activation": ("tanh",), "epochs": (2000,), "seeds": (50,)},
 ]
 # single precision differs between machines, and training amplifies it
 TOLERANCE = {"default": (0.1, 0.05), "i_xt": (0.03, 0.1), "accuracy": (0.02, 0.01)}
@@ -210,7 +210,7 @@ def _compressing(result: xr.Dataset) -> Evidence | None:
     found = compressions(result).isel(hidden=-1)
     if float(found["transition"].notnull().mean()) < 0.5:
         return None
-    return Evidence(found["lost"].median(), LEAST, relation="≥", spread=spread(found["lost"]), unit="bits")
+    return Evidence(found["lost"].median(), 1, relation="≥", spread=spread(found["lost"]), unit="bits")
 
 
 def _begins(result: xr.Dataset) -> Evidence | None:
@@ -244,10 +244,10 @@ CLAIMS = (
         _ends,
     ),
     Claim(
-        "Layers whose gradients turn diffusive compress: the last hidden one loses at least 0.3 bits (median).",
+        "Layers whose gradients turn diffusive compress: the last hidden one ends at least a bit below its peak (median).",
         LECTURE,
         _compressing,
-        disputed="ReLU networks go through the same transition, and their binned I(X;T) hardly falls",
+        disputed="ReLU networks go through the same transition, and their I(X;T) hardly falls",
     ),
     Claim(
         "Compression begins at the transition: between the peak of I(X;T) in the last hidden layer and its transition "
