@@ -1,17 +1,21 @@
-"""Layers drawn through the information plane and against the epoch, in colours that run from the first to the last."""
+"""Layers drawn through the information plane and against the epoch, coloured from the first to the last."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
+from matplotlib.colors import LinearSegmentedColormap
+
+from layerlab.lab import style
 
 
 def shades(layers: int) -> list[Any]:
-    """A colour for each layer, dark to light, short of the lightest."""
-    return [mpl.colormaps["plasma"](v) for v in np.linspace(0.02, 0.8, layers)]
+    """A colour for each layer, from green through blue and purple to vermillion: legible on white and on dark."""
+    stops = [style.COLOURS[name] for name in ("green", "blue", "purple", "vermillion")]
+    way = LinearSegmentedColormap.from_list("layers", stops)
+    return [way(v) for v in np.linspace(0, 1, layers)]
 
 
 def draw_paths(axes: Any, i_xt: xr.DataArray, i_ty: xr.DataArray) -> None:

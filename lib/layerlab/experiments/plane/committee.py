@@ -225,8 +225,10 @@ def _saturated(result: xr.Dataset) -> Evidence:
 CLAIMS = (
     Claim(
         "I(X;T) does not rise from a layer to the next (largest rise of any network, epoch and pair of layers).",
-        "the processing inequality; for cells, which are no chain, an observation",
+        "the processing inequality, which holds for chains",
         _neighbours,
+        disputed="cells are no chain, since a layer is computed from the activations and not from their cells: in ReLU "
+        "networks a layer passes the one before it by a few hundredths of a bit",
     ),
     Claim("Training raises I(T;Y) of the sixth hidden layer (mean).", LECTURE, _rises),
     Claim(
