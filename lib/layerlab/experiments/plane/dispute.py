@@ -131,7 +131,7 @@ def _last(result: xr.Dataset) -> xr.DataArray:
 def _worst(seen: xr.DataArray, relation: Literal["≤", "≥"]) -> Evidence:
     """The least or the largest mean compression of several estimators beside half a bit."""
     mean = seen.mean("seed")
-    at = int(mean.argmin() if relation == "≥" else mean.argmax())
+    at = int(np.argmin(mean.values) if relation == "≥" else np.argmax(mean.values))
     return Evidence(mean[at], LITTLE, 0, relation, spread(seen[:, at]), "bits")
 
 
