@@ -118,8 +118,8 @@ def plot(result: xr.Dataset) -> Figure:
     """On the left the inputs in the last hidden layer of one network; on the right the numbers, over all networks."""
     fig, (left, right) = style.figure(1, 2, height=3.8)
     epochs = [float(e) for e in result["epoch"]]
-    limit = 1.1 * float(abs(result["cloud"]).max())
-    left.set(xlim=(-limit, limit), ylim=(-limit, 1.25 * limit), xlabel="first direction", ylabel="second direction")
+    wide, high = 1.1 * abs(result["cloud"]).max(("epoch", "point")).values
+    left.set(xlim=(-wide, wide), ylim=(-high, 1.35 * high), xlabel="first direction", ylabel="second direction")
     left.set_title("Last hidden layer, one network")
     for label, colour, marker in ((0, "blue", "o"), (1, "vermillion", "^")):
         cloud = result["cloud"].values[:, result["label"].values == label]
