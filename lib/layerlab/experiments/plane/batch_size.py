@@ -293,7 +293,7 @@ CLAIMS = (
     ),
     Claim(
         "Without any noise, on full batches, the last hidden layer loses at least half as much as with batches of 256.",
-        "Saxe et al. 2018, section 4",
+        "Saxe et al. 2018",
         _noiseless,
     ),
 )

@@ -25,7 +25,7 @@ from layerlab.experiments.plane import _gradients as gradients
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 LECTURE = "Lecture on information, “Relevant and Irrelevant local dimensions”"
-GUR_ARI = "Gur-Ari, Roberts & Dyer 2018"
+GUR_ARI = "After Gur-Ari, Roberts & Dyer 2018, who say it of the Hessian"
 BATCH, PER_EPOCH, MOMENTS, KEPT = 512, 6, 10, 20
 LAYERS = len(gradients.WIDTHS) - 1
 SIZES = np.array([a * b for a, b in zip(gradients.WIDTHS[:-1], gradients.WIDTHS[1:], strict=True)])
@@ -197,7 +197,7 @@ CLAIMS = (
     Claim(
         "The noise lives in few directions: at the end of training at most a quarter of the weights' number "
         "(effective directions, layers of 20 weights or more).",
-        "observed by " + GUR_ARI + " and others on larger networks",
+        GUR_ARI,
         _few,
     ),
     Claim(

@@ -23,7 +23,7 @@ from layerlab.experiments.plane import _gradients as gradients
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 LECTURE = "Lecture on information, “Gradients SNR, Diffusion & Compression - all layers”"
-PAPER = "Shwartz-Ziv & Tishby 2017, section 3.3"
+PAPER = "Shwartz-Ziv & Tishby 2017"
 HIDDEN = len(gradients.WIDTHS) - 2
 BATCH, PER_EPOCH = 512, 6
 LEAST = 0.3  # bits that a layer must lose before we speak of its compression
@@ -244,7 +244,8 @@ CLAIMS = (
         _ends,
     ),
     Claim(
-        "Layers whose gradients turn diffusive compress: the last hidden one ends at least a bit below its peak (median).",
+        "Layers whose gradients turn diffusive compress: the last hidden one ends at least a bit below its peak "
+        "(median).",
         LECTURE,
         _compressing,
         disputed="ReLU networks go through the same transition, and their I(X;T) hardly falls",
