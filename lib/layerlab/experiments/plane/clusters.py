@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from scipy.stats import spearmanr
@@ -22,6 +23,7 @@ from layerlab.experiments.plane._stages import stages
 from layerlab.information import binned_information
 from layerlab.information.binning import joint_codes
 from layerlab.lab import Claim, Evidence, integer, spread, style
+from layerlab.lab.tables import tidy
 
 REPRESENTATIONS = "Lecture on representations, “Evolution of representation”"
 GOLDFELD = "Goldfeld et al. 2019"
@@ -164,6 +166,11 @@ def describe(result: xr.Dataset) -> str:
         f"{float(first['saturated']):.2f} to {float(last['saturated']):.2f}, occupied bins from "
         f"{float(first['cells']):.0f} to {float(last['cells']):.0f}."
     )
+
+
+def table(result: xr.Dataset) -> pd.DataFrame:
+    """The numbers of all layers at all moments; the points of the picture are left out."""
+    return tidy(result.drop_vars(["cloud", "label"]))
 
 
 def _together(result: xr.Dataset, name: str, *, after: bool) -> xr.DataArray:
