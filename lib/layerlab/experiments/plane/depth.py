@@ -118,7 +118,7 @@ def plot(result: xr.Dataset) -> Figure:
         share = share_reached(first_reached(result["accuracy"].sel(layers=layers), GOOD), epochs)
         left.step(epochs[1:], share[1:], where="post", color=shades[i], linestyle=style.DASHES[i % 4],
                   label=f"{layers}")  # fmt: skip
-    left.set(xscale="log", xlabel="epoch", ylabel=f"share with test accuracy ≥ {GOOD:g}", ylim=(-0.03, 1.32))
+    left.set(xscale="log", xlabel="epoch", ylabel=f"share with test accuracy ≥ {GOOD:g}", ylim=(-0.03, 1.55))
     left.set(title=_title(result), yticks=np.linspace(0, 1, 6))
     left.legend(title="hidden layers", loc="upper left", ncols=3)
     for level, colour, marker in zip(LEVELS, ("blue", "vermillion", "green"), style.MARKERS, strict=False):

@@ -113,7 +113,7 @@ def plot(result: xr.Dataset) -> Figure:
     before = result.sel(stage="before", share=result["share"][-1])
     left.plot(before["i_xt"].mean("seed"), before["i_ty"].mean("seed"), marker="x", linestyle=":", linewidth=1,
               color=style.MUTED, label="untrained")  # fmt: skip
-    left.set(xlabel="I(X;T) [bits]", ylabel="I(T;Y) [bits]", xlim=(0, 12.6), ylim=(-0.03, 1.5), title=_title(result))
+    left.set(xlabel="I(X;T) [bits]", ylabel="I(T;Y) [bits]", xlim=(0, 12.6), ylim=(-0.03, 1.7), title=_title(result))
     left.set_yticks(np.linspace(0, 1, 6))
     left.legend(title="trained on", loc="upper left", ncols=3, handlelength=1.6)
     at = 100 * result["share"].values
