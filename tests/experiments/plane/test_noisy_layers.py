@@ -47,7 +47,7 @@ def test_information_falls_with_the_noise_and_the_twin_has_none():
 @pytest.mark.parametrize(
     ("variable", "change", "which", "holds"),
     [
-        ("noise", lambda v: v * 0 + 1, 0, False),
+        ("noise", lambda v: -v, 0, False),
         ("i_noisy", lambda v: -v, 1, False),
         ("i_binned", lambda v: v - 2.0 * (v["temperature"] > 0), 2, True),
     ],
