@@ -61,8 +61,8 @@ def test_compression_is_the_largest_less_the_last_and_never_negative():
 def test_a_run_has_all_estimators_layers_and_networks():
     result = lab.execute(DISPUTE, DISPUTE.config(activation="softsign", epochs=10, seeds=2, batch="all"), "cpu").result
     assert dict(result["i_xt"].sizes) == {"seed": 2, "estimator": 4, "epoch": 11, "layer": 5}
-    assert float(result["i_xt"].max()) <= 12
-    assert float(result["i_ty"].max()) <= 1
+    assert float(result["i_xt"].max()) <= 12 + 1e-4  # stored in single precision
+    assert float(result["i_ty"].max()) <= 1 + 1e-4
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def plot(result: xr.Dataset) -> Figure:
         for layer, colour in enumerate(colours):
             curves = result["i_xt"].sel(estimator=name).isel(layer=layer)
             panel.plot(x, curves.mean("seed"), color=colour, linestyle="-", linewidth=1.6, label=str(layer + 1))
-            panel.fill_between(x, curves.min("seed"), curves.max("seed"), color=colour, alpha=0.2)
+            panel.fill_between(x, curves.min("seed"), curves.max("seed"), color=colour, alpha=0.13)
         panel.set(title=name, xscale="log", xlabel="epoch + 1", ylabel="I(X;T) [bits]", ylim=(-0.3, 1.35 * top))
         panel.set_yticks(np.arange(0, top + 1, 3))
         panel.label_outer()
