@@ -140,7 +140,7 @@ def compressions(result: xr.Dataset) -> xr.Dataset:
 def plot(result: xr.Dataset) -> Figure:
     """Ratios of two layers' gradients, the transition against B, and I(X;T) of the last hidden layer."""
     fig, axes = style.figure(2, 2, height=6.2)
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, len(BATCHES)))
+    colours = mpl.colormaps["viridis"](np.linspace(0.2, 0.9, len(BATCHES)))
     for panel, layer in zip(axes[0], (1, HIDDEN), strict=True):
         for batch, colour in zip(NOISY, colours, strict=False):
             here = result.sel(batch=batch, layer=layer).median("seed")

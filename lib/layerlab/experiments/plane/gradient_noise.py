@@ -113,7 +113,7 @@ def plot(result: xr.Dataset) -> Figure:
     """Spectra of a layer, effective directions, the drift's share, and the noise along it."""
     fig, axes = style.figure(2, 2, height=6.2)
     (spectra, count), (share, width) = axes
-    shades = mpl.colormaps["cividis"](np.linspace(0, 0.9, result.sizes["epoch"]))
+    shades = mpl.colormaps["cividis"](np.linspace(0.25, 1, result.sizes["epoch"]))
     for epoch, shade in zip(result["epoch"].values, shades, strict=True):
         here = result["spectrum"].sel(epoch=epoch, layer=2).median("seed")
         label = f"{epoch:.0f}" if epoch in result["epoch"].values[[0, len(shades) // 2, -1]] else None
@@ -123,7 +123,7 @@ def plot(result: xr.Dataset) -> Figure:
     spectra.axhline(1 / SIZES[1], color=style.MUTED, linestyle="--", linewidth=1)
     spectra.set(yscale="log", ylim=(1e-5, 1.5), xlabel="rank", ylabel="eigenvalue / trace", title="Layer 2: the noise")
     spectra.legend(title="epoch", fontsize=8, title_fontsize=8)
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, LAYERS))
+    colours = mpl.colormaps["viridis"](np.linspace(0.2, 0.9, LAYERS))
     for layer, colour in zip(result["layer"].values, colours, strict=True):
         course = result.sel(layer=layer)
         for panel, name in ((count, "dimension"), (share, "drift"), (width, "narrow")):

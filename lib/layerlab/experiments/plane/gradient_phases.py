@@ -126,7 +126,7 @@ def plot(result: xr.Dataset) -> Figure:
     """Mean and deviation, their ratio, I(X;T), and the transition against the start of compression."""
     fig, axes = style.figure(2, 2, height=6.2)
     (norms, ratio), (plane, when) = axes
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, result.sizes["layer"]))
+    colours = mpl.colormaps["viridis"](np.linspace(0.2, 0.9, result.sizes["layer"]))
     epoch = result["epoch"]
     turned = transitions(result)
     for layer, colour in zip(result["layer"].values, colours, strict=True):

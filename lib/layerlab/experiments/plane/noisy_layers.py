@@ -147,7 +147,7 @@ def _dataset(values: dict[str, np.ndarray]) -> xr.Dataset:
 def plot(result: xr.Dataset) -> Figure:
     """Information under the layers' own noise, and of the binned layers, against the temperature."""
     fig, axes = style.figure(1, 2, height=3.8, sharey=True)
-    colours = mpl.colormaps["viridis"](np.linspace(0, 0.85, HIDDEN + 1))
+    colours = mpl.colormaps["viridis"](np.linspace(0.2, 0.9, HIDDEN + 1))
     place = np.arange(len(TEMPERATURES))
     for hidden, colour in zip(result["hidden"].values, colours, strict=False):
         here = result.sel(hidden=hidden)
