@@ -8,6 +8,7 @@ import torch
 
 from layerlab import lab
 from layerlab.experiments.plane import chain
+from layerlab.experiments.plane._cut import cut_inside
 from layerlab.information import binned_cells, binned_information
 from layerlab.nets import MLP
 
@@ -28,7 +29,7 @@ def test_the_chain_obeys_and_the_output_learns(run):
 
 def test_inside_the_cut_network_each_cell_is_a_function_of_the_cell_before():
     networks = MLP((12, 8, 6, 4, 2), "relu", initialisation="he_normal", seeds=[1, 2])
-    layers, choices = chain.cut_inside(networks, X, 0.5)
+    layers, choices = cut_inside(networks, X, 0.5)
     assert choices.shape == (2, 300)
     for before, after in pairwise(layers):
         for n in range(2):
@@ -39,7 +40,7 @@ def test_inside_the_cut_network_each_cell_is_a_function_of_the_cell_before():
 
 def test_with_fine_cells_the_cut_network_is_the_network():
     networks = MLP((12, 8, 4, 2), "tanh", seeds=[3])
-    layers, choices = chain.cut_inside(networks, X, 1e-6)
+    layers, choices = cut_inside(networks, X, 1e-6)
     own = networks.activations(X)
     np.testing.assert_allclose(layers[1].numpy(), own[1].numpy(), atol=1e-5)
     assert (choices == own[-1].argmax(-1)).double().mean() > 0.99

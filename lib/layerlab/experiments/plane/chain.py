@@ -15,20 +15,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.plane._cut import cut_inside
 from layerlab.experiments.plane._rule_networks import Snapshots, rule_networks
 from layerlab.information import binned_cells, binned_information, mutual_information
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from layerlab.nets import MLP
 
 INFORMATION = "Lecture on information, “What do the DNN layers represent?”"
 REPRESENTATIONS = "Lecture on representations, “DNNs as Markov chains”"
@@ -102,26 +100,6 @@ def measure(
     }
 
 
-def cut_inside(networks: MLP, x: np.ndarray, width: float) -> tuple[list[Tensor], Tensor]:
-    """Layers (N, samples, units) each at the centres of its cells, computed from the one before as it is then.
-
-    The last is the class probabilities. Also the classes chosen, (N, samples), from the last hidden layer's cells.
-    """
-    import torch
-
-    exact = networks.to(dtype=torch.float64)  # cells must not differ by the order of a sum
-    a = exact.as_input(x)
-    layers = []
-    for layer, weights in enumerate(exact.weights):
-        z = a @ weights + exact.biases[layer]
-        a = exact.functions[layer].apply(z)
-        if layer == len(exact.weights) - 1:
-            a = a.softmax(-1)
-        a = (torch.floor(a / width) + 0.5) * width
-        layers.append(a)
-    return layers, z.argmax(-1)
-
-
 def rotated(t: Tensor, streams: list[np.random.SeedSequence]) -> Tensor:
     """Each network's layer after a random rotation of its units, the same at all epochs."""
     units = t.shape[-1]
@@ -157,7 +135,7 @@ def plot(result: xr.Dataset) -> Figure:
     fig, panels = style.figure(1, 2, height=3.7)
     depth = np.r_[0, result["layer"]]
     shown = np.unique(np.linspace(0, result.sizes["epoch"] - 1, 4).round().astype(int))
-    shades = mpl.colormaps["cividis"](np.linspace(0, 0.86, len(shown)))
+    shades = [style.COLOURS[name] for name in ("purple", "blue", "green", "vermillion")][-len(shown) :]
     starts = (12.0, float(result["whole"]))
     for axes, name, start, top in zip(panels, ("xt", "ty"), starts, (17.5, 1.48), strict=True):
         for shade, at in zip(shades, shown, strict=True):

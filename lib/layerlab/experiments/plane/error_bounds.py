@@ -14,15 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 from scipy.optimize import brentq
 
 from layerlab import lab
+from layerlab.experiments.plane._cut import cut_inside
 from layerlab.experiments.plane._rule_networks import Snapshots, rule_networks
-from layerlab.experiments.plane.chain import cut_inside
 from layerlab.information import binned_cells, binned_information, entropy
 from layerlab.lab import Claim, Evidence, choice, integer, real, spread, style
 
@@ -156,7 +155,8 @@ def plot(result: xr.Dataset) -> Figure:
     left.set(xlabel="I(T;Y) [bits]", ylabel="error", ylim=(-0.02, 0.95), xlim=(-0.03, 1.03), title=_title(result))
     left.legend(loc="upper left")
     shown = [0, result.sizes["epoch"] // 2, result.sizes["epoch"] - 1]
-    for shade, at in zip(mpl.colormaps["cividis"]([0.0, 0.45, 0.86]), shown, strict=True):
+    for name, at in zip(("purple", "blue", "green"), shown, strict=True):
+        shade = style.COLOURS[name]
         here = result.isel(epoch=at)
         values = here["loss"]
         right.plot(result["layer"], values.mean("seed"), "o-", color=shade, label=f"epoch {int(here['epoch'])}")
