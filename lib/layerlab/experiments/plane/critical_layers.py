@@ -300,7 +300,7 @@ CLAIMS = (
         "Layers end at critical points: at most half as far from a critical β as random β are (ratio, in ln β).",
         SUMMARY,
         _near,
-        disputed="they are no nearer than random β",
+        disputed="true of few layers at γ = 30.5, with two critical β; else they are hardly nearer than random β",
     ),
     Claim(
         "The five hidden layers are in five different phases of the bottleneck (by the β of their I(T;Y)).",
