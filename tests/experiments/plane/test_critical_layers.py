@@ -19,7 +19,9 @@ def stored():
 
 def test_a_layer_with_the_curves_own_information_has_the_curves_beta(stored):
     at = stored["curve_y"].sel(beta=[2.0, 10.0, 100.0], method="nearest")
-    placed = stored.assign(i_ty=xr.DataArray(at.values[:, None], dims=("layer", "seed"), coords={"layer": [1, 2, 3]}))
+    placed = stored[["curve_y"]].assign(
+        i_ty=xr.DataArray(at.values[:, None], dims=("layer", "seed"), coords={"layer": [1, 2, 3]})
+    )
     assert np.allclose(module.layer_betas(placed).values[:, 0], at["beta"], rtol=1e-6)
 
 
