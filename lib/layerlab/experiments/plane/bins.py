@@ -203,6 +203,5 @@ CLAIMS = (
         "the networks, at least 0.5).",
         "Saxe et al. 2018",
         _saturation,
-        disputed="not yet in short trainings",
     ),
 )
