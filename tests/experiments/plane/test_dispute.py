@@ -89,9 +89,15 @@ def test_what_is_disputed_would_hold_of_other_curves(tanh):
     assert DISPUTE.claims[4].check(agreed).holds
 
 
+def test_linear_networks_lose_a_little_and_would_not_if_their_curves_were_level():
+    linear = lab.Store().load(DISPUTE, DISPUTE.config(activation="linear")).result
+    assert not DISPUTE.claims[5].check(linear).holds
+    assert DISPUTE.claims[5].check(linear.assign(i_xt=0 * linear["i_xt"])).holds
+
+
 def test_claims_are_about_their_own_networks(tanh, relu):
-    assert [c.check(tanh) is None for c in DISPUTE.claims] == [False, True, True, False, False]
-    assert [c.check(relu) is None for c in DISPUTE.claims] == [True, False, False, False, True]
+    assert [c.check(tanh) is None for c in DISPUTE.claims] == [False, True, True, False, False, True]
+    assert [c.check(relu) is None for c in DISPUTE.claims] == [True, False, False, False, True, True]
 
 
 def test_the_table_agrees_with_the_single_condition(tanh, table):
