@@ -31,6 +31,7 @@ BINS = 30
 LEAST = 0.3  # bits: a layer that forgets less does not relax
 FEW = 8  # layers that relax, fewer say nothing of a slope
 SHORT = 0.15  # of the run
+LOOKS = 45  # moments at most at which layers are read
 INPUT = 12.0  # bits of X
 
 
@@ -70,10 +71,11 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
             moments=60, device=device, progress=report, **TRAININGS[config.training],
         )  # fmt: skip
         report(1, 1, "reading the layers")
-        course = np.full((MOST, config.seeds, len(found.epochs)), np.nan)
-        course[:hidden] = layers_along(found)
+        looks = np.unique(np.linspace(0, len(found.epochs) - 1, LOOKS).round().astype(int))
+        course = np.full((MOST, config.seeds, len(looks)), np.nan)
+        course[:hidden] = layers_along(found, looks)
         courses.append(course)
-        losses.append(found.loss_train.T)
+        losses.append(found.loss_train[looks].T)
     progress(1, 1)
     layers = np.arange(1, MOST + 1)
     return xr.Dataset(
@@ -86,16 +88,16 @@ def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:
         coords={
             "depth": ("depth", layers, {"long_name": "hidden layers"}),
             "layer": ("layer", layers, {"long_name": "hidden layer"}),
-            "epoch": ("epoch", found.epochs, {"long_name": "epoch"}),
+            "epoch": ("epoch", found.epochs[looks], {"long_name": "epoch"}),
         },
     )  # fmt: skip
 
 
-def layers_along(found: Snapshots) -> np.ndarray:
+def layers_along(found: Snapshots, looks: np.ndarray) -> np.ndarray:
     """(hidden layers, networks, moments) I(X;T) in bits of tanh layers, each unit in BINS cells between -1 and 1."""
     moments = []
-    for i in range(len(found.epochs)):
-        layers = found.layers(i)[:-1]
+    for i in looks:
+        layers = found.layers(int(i))[:-1]
         moments.append([to_numpy(binned_information(t, found.rule.y, bins=BINS, limits=(-1, 1))[0]) for t in layers])
     return np.moveaxis(np.array(moments), 0, -1)
 
