@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def probability_sooner(a: Any, b: Any) -> float:
     return float((a < b).mean() + (a == b).mean() / 2)
 
 
-def decay_time(values: np.ndarray, at: np.ndarray, share: float = 1 / np.e) -> tuple[float, float]:
+def decay_time(values: np.ndarray, at: np.ndarray, share: float = 1 / math.e) -> tuple[float, float]:
     """(how far a course falls from its highest point to its end, how long until only `share` of that fall is left).
 
     values: (T,) at the moments at: (T,), ascending. Between two moments the course is taken as linear. NaN for the time

@@ -50,7 +50,12 @@ class Config(lab.Config):
     seeds: int = integer(4, "networks of each kind", low=1, high=100)
 
 
-GRID = ({"epochs": (20,), "seeds": (2,)}, {"epochs": (300,)}, {"epochs": (2000,), "seeds": (10,)})
+GRID = (
+    {"epochs": (20,), "seeds": (2,)},
+    {"epochs": (300,)},
+    {"epochs": (2000,), "seeds": (10,)},
+    {"epochs": (8000,), "seeds": (50,)},
+)
 TOLERANCE = {
     "compression": (0.1, 0.3),
     "least": (0.05, 0.3),
