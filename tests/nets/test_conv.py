@@ -263,7 +263,7 @@ ACCELERATORS = [
 ]
 
 
-@pytest.mark.skipif(not ACCELERATORS, reason="no GPU; run it on a machine with one")
+@pytest.mark.skipif(not ACCELERATORS, reason="needs a CUDA or MPS device: run on a machine with one to test it there")
 def test_an_accelerator_trains_the_same_networks():
     here = make().to(dtype=torch.float32)
     there = here.to(ACCELERATORS[0])
