@@ -6,6 +6,7 @@ from layerlab.nets.images import Conv, Pool
 from layerlab.nets.initialisation import INITIALISATIONS, as_seed, draw
 from layerlab.nets.mlp import MLP, stack
 from layerlab.nets.protocol import Networks, Passes
+from layerlab.nets.upper import upper
 
 __all__ = [
     "ACTIVATIONS",
@@ -22,4 +23,5 @@ __all__ = [
     "draw",
     "leaky_relu",
     "stack",
+    "upper",
 ]

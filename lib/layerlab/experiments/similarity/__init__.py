@@ -1,0 +1,1 @@
+"""Experiments of the chapter on similarity: do different networks learn the same?"""
