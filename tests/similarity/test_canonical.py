@@ -206,6 +206,29 @@ class TestBatches:
             assert isinstance(theirs.similarity, float)
 
 
+@pytest.mark.parametrize("measure", [cca, pwcca])
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_each_with_each_is_every_pair_alone(measure, kind):
+    xs, ys = np.zeros((3, 1, 50, 6)), np.zeros((2, 50, 4))
+    for i in range(3):
+        xs[i, 0], _ = layers(i, 50)
+    for j in range(2):
+        _, ys[j] = layers(10 + j, 50)
+    xs[1, 0, :, 4:] = xs[1, 0, :, :2]  # of rank 4
+    ys[1, :, 1:] = 3.0  # of rank 1
+    found = measure(basis(kind(xs)), kind(ys))
+    assert tuple(found.coefficients.shape) == (3, 2, 4)
+    assert np.asarray(found.count).tolist() == [[4, 1]] * 3
+    for i, j in np.ndindex(3, 2):
+        alone = measure(xs[i, 0], ys[j])
+        for name in ("similarity", "coefficients", "weights", "forced"):
+            np.testing.assert_allclose(getattr(found, name)[i, j], getattr(alone, name), atol=1e-12)
+        variates = np.asarray(found.variates_x[i, j])
+        np.testing.assert_allclose(abs(variates), abs(alone.variates_x), atol=1e-7)
+        moved = (xs[i, 0] - xs[i, 0].mean(0)) @ np.asarray(found.directions_x[i, j])
+        np.testing.assert_allclose(moved, variates, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("x", "error", "message"),
     [

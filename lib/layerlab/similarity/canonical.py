@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from layerlab.arrays import is_tensor, namespace
+from layerlab.arrays import is_tensor, namespace, to_numpy
 
 from ._inputs import transposed
 from .basis import Basis, basis, number
@@ -42,28 +42,33 @@ class Canonical:
     weights: Any
     _x: Basis
     _y: Basis
-    _u: Any
-    _v: Any
+    _product: Any
+
+    @cached_property
+    def _axes(self) -> tuple[Any, Any]:
+        """The orthonormal coordinates of the variates in the two bases: left and right singular vectors."""
+        u, _, vt = _singular(self._product, self._x, self._y)
+        return u, transposed(vt)
 
     @cached_property
     def directions_x(self) -> Any:
         """(..., units of x, c) canonical directions: (X - mean) directions_x = variates_x."""
-        return self._x.directions @ (_inverse(self._x.values)[..., :, None] * self._u)
+        return self._x.directions @ (_inverse(self._x.values)[..., :, None] * self._axes[0])
 
     @cached_property
     def directions_y(self) -> Any:
         """(..., units of y, c) canonical directions: (Y - mean) directions_y = variates_y."""
-        return self._y.directions @ (_inverse(self._y.values)[..., :, None] * self._v)
+        return self._y.directions @ (_inverse(self._y.values)[..., :, None] * self._axes[1])
 
     @cached_property
     def variates_x(self) -> Any:
         """(..., samples, c) canonical variates of x, orthonormal over the samples, zero beyond `count`."""
-        return self._x.vectors @ self._u
+        return self._x.vectors @ self._axes[0]
 
     @cached_property
     def variates_y(self) -> Any:
         """(..., samples, c) canonical variates of y, alike."""
-        return self._y.vectors @ self._v
+        return self._y.vectors @ self._axes[1]
 
 
 def cca(x: Any, y: Any) -> Canonical:
@@ -78,10 +83,11 @@ def cca(x: Any, y: Any) -> Canonical:
     Invariant under invertible affine maps of either argument; symmetric.
     Raises ValueError or TypeError for shapes that do not fit, NaN, infinite or complex values.
     """
-    bx, by, u, rho, vt, count = _angles(x, y)
-    xp = namespace(rho)
-    counted = xp.ones_like(rho) * _first(rho, count)
-    return _canonical(bx, by, u, rho, vt, count, counted)
+    bx, by, product = _product(x, y)
+    count = namespace(product).minimum(bx.rank, by.rank)  # broadcasts
+    rho = namespace(product).linalg.svdvals(product)  # directions beyond a rank are zeros, and add zeros only
+    counted = namespace(rho).ones_like(rho) * _first(rho, count)
+    return _canonical(bx, by, product, rho.clip(0, 1) * counted, count, counted)
 
 
 def svcca(x: Any, y: Any, keep: float = 0.99, of: str = "variance") -> Canonical:
@@ -102,29 +108,52 @@ def pwcca(x: Any, y: Any) -> Canonical:
 
     Source: Morcos, Raghu & Bengio 2018, section 2.2 (the definition in the text, not that of published codes).
     """
-    bx, by, u, rho, vt, count = _angles(x, y)
-    xp = namespace(rho)
+    bx, by, product = _product(x, y)
+    xp = namespace(product)
+    count = xp.minimum(bx.rank, by.rank)
+    u, rho, _ = _singular(product, bx, by)
     # h = U_x u and X = U_x S V^T: <h_i, x_j> = (u^T S V^T)_ij
     weights = abs(transposed(u) @ (bx.values[..., :, None] * transposed(bx.directions))).sum(-1)
-    return _canonical(bx, by, u, rho, vt, count, xp.where(_first(rho, count), weights, xp.zeros_like(weights)))
+    weights = xp.where(_first(rho, count), weights, xp.zeros_like(weights))
+    return _canonical(bx, by, product, rho.clip(0, 1), count, weights)
 
 
-def _angles(x: Any, y: Any) -> tuple[Basis, Basis, Any, Any, Any, Any]:
+def _product(x: Any, y: Any) -> tuple[Basis, Basis, Any]:
+    """The bases, and U_x^T U_y (..., k_x, k_y)."""
     bx, by = basis(x), basis(y)
     if bx.samples != by.samples:
         raise ValueError(f"x has {bx.samples} samples and y has {by.samples}; they must be the same samples")
-    product = transposed(bx.vectors) @ by.vectors
+    left, right = bx.vectors, by.vectors
+    m = max(left.ndim, right.ndim) - 2
+    a, b = ((1,) * (m + 2 - each.ndim) + tuple(each.shape[:-2]) for each in (left, right))
+    if not all(1 in sizes for sizes in zip(a, b, strict=True)):
+        return bx, by, transposed(left) @ right
+    # each with each: one product of two large matrices, many times quicker than as many small ones
+    xp = namespace(left)
+    whole = transposed(_beside(left)) @ _beside(right)
+    whole = whole.reshape(*a, left.shape[-1], *b, right.shape[-1])
+    order = [axis for axes in zip(range(m), range(m + 1, 2 * m + 1), strict=True) for axis in axes]
+    whole = xp.moveaxis(whole, [*order, m, 2 * m + 1], list(range(2 * m + 2)))
+    sizes = [max(sizes) for sizes in zip(a, b, strict=True)]
+    return bx, by, whole.reshape(*sizes, left.shape[-1], right.shape[-1])
+
+
+def _beside(vectors: Any) -> Any:
+    """(..., samples, k) as (samples, all columns of all layers)."""
+    return namespace(vectors).moveaxis(vectors, -2, 0).reshape(vectors.shape[-2], -1)
+
+
+def _singular(product: Any, bx: Basis, by: Basis) -> tuple[Any, Any, Any]:
+    """Its singular value decomposition, each pair among the directions that it has."""
     xp = namespace(product)
     ranks_x, ranks_y = (xp.broadcast_to(each.rank, product.shape[:-2]) for each in (bx, by))
-    ranks = {(int(a), int(b)) for a, b in zip(ranks_x.reshape(-1), ranks_y.reshape(-1), strict=True)}
-    if len(ranks) == 1:
-        u, rho, vt = _live(product, *ranks.pop())
-    else:  # each pair has directions in another number
-        flat = product.reshape(-1, *product.shape[-2:])
-        each = zip(flat, ranks_x.reshape(-1), ranks_y.reshape(-1), strict=True)
-        parts = zip(*(_live(one, int(a), int(b)) for one, a, b in each), strict=True)
-        u, rho, vt = (xp.stack(list(part)).reshape(*product.shape[:-2], *part[0].shape) for part in parts)
-    return bx, by, u, rho.clip(0, 1), vt, xp.minimum(ranks_x, ranks_y)
+    each_rank = list(zip(to_numpy(ranks_x).reshape(-1), to_numpy(ranks_y).reshape(-1), strict=True))
+    if len(set(each_rank)) == 1:
+        return _live(product, *each_rank[0])
+    flat = product.reshape(-1, *product.shape[-2:])
+    parts = zip(*(_live(one, a, b) for one, (a, b) in zip(flat, each_rank, strict=True)), strict=True)
+    u, rho, vt = (xp.stack(list(part)).reshape(*product.shape[:-2], *part[0].shape) for part in parts)
+    return u, rho, vt
 
 
 def _live(product: Any, rank_x: int, rank_y: int) -> tuple[Any, Any, Any]:
@@ -155,7 +184,7 @@ def _first(rho: Any, count: Any) -> Any:
     return places <= count[..., None]
 
 
-def _canonical(bx: Basis, by: Basis, u: Any, rho: Any, vt: Any, count: Any, weights: Any) -> Canonical:
+def _canonical(bx: Basis, by: Basis, product: Any, rho: Any, count: Any, weights: Any) -> Canonical:
     xp = namespace(rho)
     total = weights.sum(-1)[..., None]
     some = total > 0
@@ -169,8 +198,7 @@ def _canonical(bx: Basis, by: Basis, u: Any, rho: Any, vt: Any, count: Any, weig
         weights=weights,
         _x=bx,
         _y=by,
-        _u=u,
-        _v=transposed(vt),
+        _product=product,
     )
 
 
