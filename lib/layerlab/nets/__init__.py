@@ -1,4 +1,4 @@
-"""Networks: N of one shape as one object, fully connected or convolutional; initialisation, recorded activations."""
+"""Networks: N of one shape as one object, dense, convolutional or residual; initialisation, recorded activations."""
 
 from layerlab.nets.activations import ACTIVATIONS, Activation, activation, leaky_relu
 from layerlab.nets.conv import ConvNet
@@ -6,6 +6,7 @@ from layerlab.nets.images import Conv, Pool
 from layerlab.nets.initialisation import INITIALISATIONS, as_seed, draw
 from layerlab.nets.mlp import MLP, stack
 from layerlab.nets.protocol import Networks, Passes
+from layerlab.nets.residual import Block, ResidualNet
 from layerlab.nets.upper import upper
 
 __all__ = [
@@ -13,11 +14,13 @@ __all__ = [
     "INITIALISATIONS",
     "MLP",
     "Activation",
+    "Block",
     "Conv",
     "ConvNet",
     "Networks",
     "Passes",
     "Pool",
+    "ResidualNet",
     "activation",
     "as_seed",
     "draw",
