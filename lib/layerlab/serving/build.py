@@ -85,6 +85,7 @@ def _sphinx(top: Path, out: Path, strict: bool, read_all: bool) -> bool:
         keep_going=strict,
         freshenv=read_all,
         quiet=True,
+        jobs=os.cpu_count() or 1,  # pages are executed side by side
     )
     return result == 0
 

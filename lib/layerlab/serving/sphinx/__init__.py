@@ -50,6 +50,10 @@ def _configure(app: Sphinx, config: Config) -> None:
     ]
     config.templates_path = [str(HERE / "templates"), *config.templates_path]
     config.mathjax_path = "layerlab-mathjax.js"
+    # sphinx_external_toc always loads it; it works after all pages were read, but does not say so, and pages
+    # would be read, which is executed, one after the other
+    if numbering := app.extensions.get("sphinx_multitoc_numbering"):
+        numbering.parallel_read_safe = True
 
 
 def _vendor(app: Sphinx) -> None:
