@@ -52,6 +52,7 @@ class Config(lab.Config):
 GRID = (
     {"architecture": ("dense", "conv"), "layer": (2, 4)},
     {"data": ("mnist", "fashion-mnist"), "rows": (10_000,), "layer": (4,)},
+    {"data": ("cifar-10",), "rows": (10_000,), "epochs": (30,), "layer": (2, 4)},
 )
 # trainings in single precision differ a little between machines
 _SMALL = (0.1, 0.03)
