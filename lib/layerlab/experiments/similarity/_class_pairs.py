@@ -1,4 +1,4 @@
-"""Pairs of similar classes, named before any network was trained, and what is compared of them with other pairs."""
+"""Pairs of similar classes, named before anything was measured, and what is compared of them with other pairs."""
 
 from __future__ import annotations
 
