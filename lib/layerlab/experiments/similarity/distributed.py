@@ -177,8 +177,9 @@ def plot(result: xr.Dataset) -> Figure:
         name = str(one["layer"].item()).replace("convolution", "conv")
         _draw_participation(row[0], one, name)
         _draw_kept(row[1], one, name)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, handlelength=2)
-    fig.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=2, handlelength=2.4)
+    columns = 2 if fig.get_figwidth() > 5 else 1
+    for one, place in zip(axes[0], ("upper", "lower"), strict=True):
+        fig.legend(*one.get_legend_handles_labels(), loc=f"outside {place} center", ncols=columns, handlelength=2.4)
     return fig
 
 
