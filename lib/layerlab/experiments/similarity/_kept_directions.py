@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from layerlab.arrays import to_numpy
 from layerlab.similarity import basis, cca
 
 ORDERS = ("settled first", "moving first", "largest first")
@@ -41,7 +42,7 @@ def kept_accuracy(
             some = bx.vectors.T @ variates[:, :count]
             weights = back @ some @ (some.T * bx.values) @ bx.directions.T
             passed = (test - mean) @ weights + mean
-            logits = above.forward(torch.as_tensor(passed, dtype=above.dtype)[None])[0]
-            accuracy[at, place] = (logits.argmax(-1).numpy() == labels).mean()
+            logits = above.forward(torch.as_tensor(passed, dtype=above.dtype, device=above.device)[None])[0]
+            accuracy[at, place] = (to_numpy(logits.argmax(-1)) == labels).mean()
             variance[at, place] = ((some.T * bx.values) ** 2).sum() / (bx.values**2).sum()
     return accuracy, variance
