@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lockstep_checks import equal_autograd
 
 from layerlab.nets import ACTIVATIONS, MLP
 from layerlab.nets.backprop import Backprop
@@ -25,24 +26,7 @@ def test_outputs_and_gradients_equal_autograd(widths, function, output, parametr
         widths, function, output_activation=output, parametrisation=parametrisation, bias=bias, bias_std=0.3,
         seeds=range(count), dtype=torch.float64,
     )  # fmt: skip
-    generator = torch.Generator().manual_seed(1)
-    shape = (count, rows, widths[0]) if own_input else (rows, widths[0])
-    x = torch.randn(shape, dtype=torch.float64, generator=generator)
-    upstream = torch.randn((count, rows, widths[-1]), dtype=torch.float64, generator=generator)
-
-    followed = networks.copy().requires_grad_()
-    expected = followed(x)
-    expected.backward(upstream)
-
-    gradient = torch.full_like(networks.storage, torch.nan)  # every entry has to be written
-    passes = Backprop(networks, rows, gradient)
-    for _ in range(2):  # buffers must serve again
-        outputs = passes.forward(x)
-        passes.errors[-1].copy_(upstream.transpose(1, 2))
-        passes.backward(x)
-
-    torch.testing.assert_close(outputs.transpose(1, 2), expected.detach())
-    torch.testing.assert_close(gradient, followed.storage.grad)
+    equal_autograd(networks, rows, own_input)
 
 
 @pytest.mark.parametrize("own_input", [False, True])

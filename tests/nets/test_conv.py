@@ -5,28 +5,21 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from lockstep_checks import ROWS, data, equal_autograd, many_train_as_one, trains_as_torch
 
 from layerlab.nets import ACTIVATIONS, MLP, Conv, ConvNet, Pool
-from layerlab.training import TrainingConfig, data_order, train
+from layerlab.training import TrainingConfig, train
 
 LAYERS = [Conv(4, 3, padding=1), Pool(2), Conv(6, 3, stride=2, padding=1), 7, 3]
-ROWS = 23
-CLOSE = {"rtol": 1e-6, "atol": 1e-9}  # training amplifies the rounding, which depends on the number of networks
 
 
 def make(seeds=range(3), layers=LAYERS, shape=(2, 7, 6), **options):
     return ConvNet(shape, layers, seeds=list(seeds), dtype=torch.float64, **options)
 
 
-def data(rows=ROWS, units=84, classes=3):
-    generator = torch.Generator().manual_seed(7)
-    x = torch.randn(rows, units, dtype=torch.float64, generator=generator)
-    return x, torch.randint(0, classes, (rows,), generator=generator)
-
-
 def modules(networks, i):
-    """Network i as a torch.nn.Sequential, ReLU between its layers."""
-    parts, number = [], 0
+    """Network i as a torch.nn.Sequential on flat rows, ReLU between its layers."""
+    parts, number = [torch.nn.Unflatten(1, networks.shapes[0])], 0
     for layer, below in zip(networks.layers, networks.shapes, strict=False):
         if isinstance(layer, Pool):
             parts.append((torch.nn.MaxPool2d if layer.kind == "max" else torch.nn.AvgPool2d)(layer.size))
@@ -52,25 +45,15 @@ def test_each_network_computes_what_torch_modules_compute(kind):
     x = data()[0]
     outputs = networks(x)
     for i in range(3):
-        torch.testing.assert_close(outputs[i], modules(networks, i)(x.view(-1, 2, 7, 6)).detach())
+        torch.testing.assert_close(outputs[i], modules(networks, i)(x).detach())
     torch.testing.assert_close(networks(x.expand(3, *x.shape)), outputs)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_is_that_of_torch(optimizer):
     networks = make(bias_std=0.1)
-    x, y = data()
-    alone = [modules(networks, i) for i in range(3)]
-    train(networks, x, y, TrainingConfig(optimizer=optimizer, learning_rate=0.01, batch_size=5, epochs=4))
-    torch_optimiser = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
-    for i, module in enumerate(alone):
-        descent = torch_optimiser(module.parameters(), lr=0.01)
-        for epoch in range(4):
-            for rows in data_order(i, ROWS, epoch).split(5):
-                descent.zero_grad()
-                torch.nn.functional.cross_entropy(module(x[rows].view(-1, 2, 7, 6)), y[rows]).backward()
-                descent.step()
-        torch.testing.assert_close(networks(x)[i], module(x.view(-1, 2, 7, 6)).detach(), **CLOSE)
+    descend = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
+    trains_as_torch(networks, [modules(networks, i) for i in range(3)], optimizer, descend)
 
 
 convolutions = st.builds(Conv, st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 2))
@@ -95,23 +78,7 @@ def test_outputs_and_gradients_equal_autograd(first, more, dense, function, side
         shape = layer.folded(shape)
         assume(min(shape) > 0)
     networks = make(range(count), [first, *more, *dense], sides, activation=function, bias=bias, bias_std=0.3)
-    generator = torch.Generator().manual_seed(1)
-    shape = (count, rows, networks.widths[0]) if own_input else (rows, networks.widths[0])
-    x = torch.randn(shape, dtype=torch.float64, generator=generator)
-    upstream = torch.randn((count, rows, networks.widths[-1]), dtype=torch.float64, generator=generator)
-    followed = networks.copy().requires_grad_()
-    expected = followed(x)
-    expected.backward(upstream)
-
-    before, gradient = x.clone(), torch.full_like(networks.storage, torch.nan)  # every entry has to be written
-    passes = networks.passes(rows, gradient)
-    for _ in range(2):  # buffers must serve again
-        outputs = passes.forward(x)
-        passes.errors[-1].copy_(upstream.transpose(1, 2))
-        passes.backward(x)
-    torch.testing.assert_close(outputs.transpose(1, 2), expected.detach())
-    torch.testing.assert_close(gradient, followed.storage.grad)
-    assert torch.equal(x, before)
+    equal_autograd(networks, rows, own_input)
 
 
 def test_buffers_serve_shared_and_own_inputs_in_turn():
@@ -130,14 +97,7 @@ def test_buffers_serve_shared_and_own_inputs_in_turn():
 
 @pytest.mark.parametrize("alpha", [None, 2.0])
 def test_a_network_of_many_trains_as_it_does_alone(alpha):
-    config = TrainingConfig(learning_rate=0.02, batch_size=6, epochs=3, alpha=alpha)
-    together = make(range(4))
-    history = train(together, *data(), config, evaluate={"train": data()})
-    for which in (0, 3):
-        alone = make([which])
-        single = train(alone, *data(), config, seeds=which, evaluate={"train": data()})
-        torch.testing.assert_close(together[which].storage, alone.storage, **CLOSE)
-        torch.testing.assert_close(history.loss["train"][:, which], single.loss["train"][:, 0], **CLOSE)
+    many_train_as_one(make, TrainingConfig(learning_rate=0.02, batch_size=6, epochs=3, alpha=alpha))
 
 
 def test_an_interrupted_training_ends_bit_for_bit_where_it_would_have(tmp_path, monkeypatch):

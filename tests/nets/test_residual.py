@@ -1,28 +1,22 @@
 """Residual networks in lockstep: as torch.nn computes them one by one, and as autograd differentiates them."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lockstep_checks import data, equal_autograd, many_train_as_one, trains_as_torch
 
 from layerlab.nets import ACTIVATIONS, MLP, Block, Conv, ResidualNet
-from layerlab.training import TrainingConfig, data_order, train
+from layerlab.training import TrainingConfig, train
 
 BLOCKS = [Block(4), Block(6, 2), Block(6)]  # an identity, a change of shape, an identity again
-ROWS = 23
-CLOSE = {"rtol": 1e-6, "atol": 1e-9}  # training amplifies the rounding, which depends on the number of networks
 
 
 def make(seeds=range(3), blocks=BLOCKS, shape=(2, 7, 6), first=Conv(4, 3, padding=1), outputs=3, **options):  # noqa: B008
     return ResidualNet(shape, first, blocks, outputs, seeds=list(seeds), dtype=torch.float64, **options)
-
-
-def data(rows=ROWS, units=84, classes=3):
-    generator = torch.Generator().manual_seed(7)
-    x = torch.randn(rows, units, dtype=torch.float64, generator=generator)
-    return x, torch.randint(0, classes, (rows,), generator=generator)
 
 
 class Module(torch.nn.Module):
@@ -68,17 +62,8 @@ def test_each_network_computes_what_torch_modules_compute():
 
 def test_training_is_that_of_torch():
     networks = make(bias_std=0.1)
-    x, y = data()
-    alone = [Module(networks, i) for i in range(3)]
-    train(networks, x, y, TrainingConfig(optimizer="momentum", learning_rate=0.01, batch_size=5, epochs=4))
-    for i, module in enumerate(alone):
-        descent = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
-        for epoch in range(4):
-            for rows in data_order(i, ROWS, epoch).split(5):
-                descent.zero_grad()
-                torch.nn.functional.cross_entropy(module(x[rows]), y[rows]).backward()
-                descent.step()
-        torch.testing.assert_close(networks(x)[i], module(x).detach(), **CLOSE)
+    descend = partial(torch.optim.SGD, momentum=0.9)
+    trains_as_torch(networks, [Module(networks, i) for i in range(3)], "momentum", descend)
 
 
 @settings(max_examples=40, deadline=None)
@@ -94,34 +79,11 @@ def test_training_is_that_of_torch():
 )
 def test_outputs_and_gradients_equal_autograd(first, blocks, function, sides, count, rows, own_input, bias):
     networks = make(range(count), blocks, sides, first, activation=function, bias=bias, bias_std=0.3)
-    generator = torch.Generator().manual_seed(1)
-    shape = (count, rows, networks.widths[0]) if own_input else (rows, networks.widths[0])
-    x = torch.randn(shape, dtype=torch.float64, generator=generator)
-    upstream = torch.randn((count, rows, networks.widths[-1]), dtype=torch.float64, generator=generator)
-    followed = networks.copy().requires_grad_()
-    expected = followed(x)
-    expected.backward(upstream)
-
-    before, gradient = x.clone(), torch.full_like(networks.storage, torch.nan)  # every entry has to be written
-    passes = networks.passes(rows, gradient)
-    for _ in range(2):  # buffers must serve again
-        outputs = passes.forward(x)
-        passes.errors[-1].copy_(upstream.transpose(1, 2))
-        passes.backward(x)
-    torch.testing.assert_close(outputs.transpose(1, 2), expected.detach())
-    torch.testing.assert_close(gradient, followed.storage.grad)
-    assert torch.equal(x, before)
+    equal_autograd(networks, rows, own_input)
 
 
 def test_a_network_of_many_trains_as_it_does_alone():
-    config = TrainingConfig(learning_rate=0.02, batch_size=6, epochs=3)
-    together = make(range(4))
-    history = train(together, *data(), config, evaluate={"train": data()})
-    for which in (0, 3):
-        alone = make([which])
-        single = train(alone, *data(), config, seeds=which, evaluate={"train": data()})
-        torch.testing.assert_close(together[which].storage, alone.storage, **CLOSE)
-        torch.testing.assert_close(history.loss["train"][:, which], single.loss["train"][:, 0], **CLOSE)
+    many_train_as_one(make, TrainingConfig(learning_rate=0.02, batch_size=6, epochs=3))
 
 
 def test_masked_weights_stay_exactly_zero():
