@@ -51,6 +51,7 @@ def test_every_page_is_in_the_table_of_contents():
 
 WHOLE = {  # the chapters that are finished, and the topics that they promise
     "projection": {"rep": {3, 4, 5, 6, 7}},
+    "similarity": {"und": set(range(1, 21))},
     "plane": {"rep": {13, 14, 20, 21}, "inf": {3, 4, 5, 6, *range(12, 25), 27}},
     "information": {"rep": {8, 9, 10, 11, 12, 15, 16, 17, 18, 19}, "inf": {1, 2, 7, 8, 9, 10, 11, 25, 26}},
 }
