@@ -258,7 +258,7 @@ CLAIMS = (
         "The same with half of the weights, by a point of accuracy or more.",
         LECTURE,
         _half,
-        disputed="with half of the weights all are as good",
+        disputed="on digits and MNIST all are as good with half of the weights",
     ),
     Claim(
         "Pruning by halves is better than pruning at once (1/8 to 1/32 of the weights, mean test accuracy).",
