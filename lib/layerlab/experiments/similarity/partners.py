@@ -281,7 +281,7 @@ CLAIMS = (
         "In the dense layer it was: assigned units are more alike than before training.",
         "the same, where it is most likely to hold",
         _gain("untrained", "dense"),
-        disputed="not on photographs, which these networks learn by heart and hardly recognise",
+        disputed="not on photographs, of which these networks recognise four in ten",
     ),
     Claim(
         "Of the convolutions, the third finds worse partners than the first.", LI + ": errors grow with depth", _depth
