@@ -65,6 +65,7 @@ class Config(lab.Config):
 GRID = (
     {"data": ("digits",), "architecture": ("conv", "dense"), "step": ("0.05", "0.1", "0.2")},
     {"data": ("mnist", "fashion-mnist"), "architecture": ("dense",), "rows": (10_000,)},
+    {"data": ("fashion-mnist",), "architecture": ("conv",), "rows": (10_000,)},
 )
 TOLERANCE = {"frozen": (0, 0.03), "ordinary": (0, 0.03), "untrained": (0, 0.05)}
 
