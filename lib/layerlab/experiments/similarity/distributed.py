@@ -179,7 +179,8 @@ def plot(result: xr.Dataset) -> Figure:
         _draw_kept(row[1], one, name)
     columns = 2 if fig.get_figwidth() > 5 else 1
     for one, place in zip(axes[0], ("upper", "lower"), strict=True):
-        fig.legend(*one.get_legend_handles_labels(), loc=f"outside {place} center", ncols=columns, handlelength=2.4)
+        lines, labels = one.get_legend_handles_labels()
+        fig.legend(lines, labels, loc=f"outside {place} center", ncols=columns, handlelength=2.4)
     return fig
 
 
