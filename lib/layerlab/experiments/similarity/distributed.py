@@ -178,9 +178,9 @@ def plot(result: xr.Dataset) -> Figure:
         _draw_participation(row[0], one, name)
         _draw_kept(row[1], one, name)
     columns = 2 if fig.get_figwidth() > 5 else 1
-    for one, place in zip(axes[0], ("upper", "lower"), strict=True):
-        lines, labels = one.get_legend_handles_labels()
-        fig.legend(lines, labels, loc=f"outside {place} center", ncols=columns, handlelength=2.4)
+    ratios, kept = (one.get_legend_handles_labels() for one in axes[0])
+    fig.legend(*ratios, loc="outside upper center", ncols=columns, handlelength=2.4)
+    fig.legend(*kept, loc="outside lower center", ncols=columns, handlelength=2.4)
     return fig
 
 
