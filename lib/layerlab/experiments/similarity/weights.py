@@ -180,7 +180,8 @@ def plot(result: xr.Dataset) -> Figure:
         colour = FORMULA_COLOURS.get("paper" if name.startswith("PWCCA") else name, style.MUTED)
         measures.plot(y, np.full(len(y), place), "o", color=colour, linestyle="")
     measures.set_yticks(range(len(MEASURES)), MEASURES)
-    measures.set(xlabel="similarity", ylabel="measure", ylim=(len(MEASURES) - 0.5, -0.5), title="All pairs, by every measure")
+    measures.set(xlabel="similarity", ylabel="measure", title="All pairs, by every measure")
+    measures.set_ylim(len(MEASURES) - 0.5, -0.5)
     _draw_layers(layers, result)
     for case, marker in zip(by.CASES, "os", strict=True):
         for formula, size in zip(by.FORMULAS, (9, 5, 2.5), strict=True):
