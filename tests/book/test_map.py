@@ -109,6 +109,17 @@ def test_a_section_has_the_form_of_a_section(name):
     assert text.count("$$") >= 4, "no derivation"
 
 
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_prediction_and_every_cell_of_a_section_is_in_its_page(name):
+    """A fence that a stray mark leaves open swallows what comes after it, and nothing warns."""
+    text, page = SECTIONS[name].read_text(), HTML / f"{name}.html"
+    assert page.exists(), "build the book first: layerlab build"
+    html = page.read_text()
+    for fence, element in ((r"\{predict\}", "<layerlab-predict"), (r"\{code-cell\}", 'class="cell_input ')):
+        asked = len(re.findall(rf"^```+{fence}", text, re.MULTILINE))
+        assert html.count(element) == asked > 0, f"{fence}: {asked} asked for, {html.count(element)} in the page"
+
+
 def test_the_first_chapter_has_six_exercises_two_of_them_programmed_and_checked():
     texts = [path.read_text() for name, path in SECTIONS.items() if name.startswith("projection/")]
     assert sum(len(re.findall(r"^:class:.*\bexercise\b", t, re.MULTILINE)) for t in texts) >= 6
