@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from layerlab.nets import MLP, Conv, ConvNet, Pool, upper
+from layerlab.nets import MLP, Block, Conv, ConvNet, Pool, ResidualNet, upper
 
 X = torch.randn(7, 36, generator=torch.Generator().manual_seed(0))
 
@@ -47,3 +47,9 @@ def test_parameters_are_copies():
 def test_a_layer_that_does_not_cut_is_refused(layer, error):
     with pytest.raises(error, match="layer"):
         upper(MLP((36, 9, 5)), layer)
+
+
+def test_networks_with_skips_are_refused():
+    networks = ResidualNet((6, 6), Conv(2, 3), [Block(2)], 3)
+    with pytest.raises(TypeError, match="networks must be an MLP or a ConvNet"):
+        upper(networks, 1)

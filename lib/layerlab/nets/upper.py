@@ -17,8 +17,11 @@ def upper(networks: MLP, layer: int) -> MLP:
     copies: to train the upper networks on recorded activations is to train with the layers below frozen.
 
     Returns an MLP of an MLP and a ConvNet of a ConvNet. Raises ValueError unless 1 <= layer < number of layers, or
-    where the first layer above is a Pool; TypeError for a layer that is no whole number.
+    where the first layer above is a Pool; TypeError for a layer that is no whole number, and for other networks (a
+    ResidualNet, whose layers do not follow one another).
     """
+    if type(networks) not in (MLP, ConvNet):
+        raise TypeError(f"networks must be an MLP or a ConvNet, whose layers follow each other, not {networks!r}")
     shapes = networks.shapes if isinstance(networks, ConvNet) else tuple((width,) for width in networks.widths)
     layer = whole(layer, "layer", 1)
     if layer > len(shapes) - 2:

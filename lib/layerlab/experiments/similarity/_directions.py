@@ -32,7 +32,7 @@ class PairConfig(lab.Config):
     """A group of networks, and what SVCCA sees of them."""
 
     data: str = choice("digits", "data", DATA)
-    architecture: str = choice("conv", "architecture", ARCHITECTURES)
+    architecture: str = choice("dense", "architecture", ARCHITECTURES)
     rows: int = integer(1_500, "training images", low=50, high=60_000, log=True, help="all, if there are fewer")
     epochs: int = integer(20, "epochs", low=1, high=200, log=True)
     keep: float = real(0.99, "variance kept before CCA", low=0.5, high=1.0, help="1: plain CCA of all directions")
@@ -50,12 +50,6 @@ def trained_group(config: PairConfig, device: str, progress: lab.Progress, share
         seed=config.seed, seeds=config.seeds, device=device,
         progress=lambda done, total, note: progress(share * done / total, 1, note),
     )  # fmt: skip
-
-
-def size(config: PairConfig) -> float:
-    """What one image costs in all networks, in units of a digit in one dense network."""
-    pixels = {"digits": 1.0, "mnist": 6.0, "fashion-mnist": 6.0, "cifar-10": 8.0}[config.data]
-    return config.seeds * pixels * (8 if config.architecture == "conv" else 1)
 
 
 def samples_of(layer: Tensor) -> np.ndarray:

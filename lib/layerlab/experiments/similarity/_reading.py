@@ -10,7 +10,6 @@ from layerlab.arrays import to_numpy
 from layerlab.similarity import Basis, positions_as_samples
 
 CUTS = ("none", "variance", "singular values")
-PIXELS = {"digits": 1.0, "mnist": 4.0, "fashion-mnist": 4.0, "cifar-10": 9.0}
 
 
 def samples_by_units(activations: Any) -> np.ndarray:
@@ -27,9 +26,3 @@ def cut(layer: Basis, name: str, keep: float) -> Basis:
 def padded(values: Any, count: int, size: int) -> np.ndarray:
     """The first `count` values, then NaN up to `size`."""
     return np.r_[np.asarray(values, dtype=float)[:count], np.full(size - count, np.nan)]
-
-
-def training_work(data: str, architecture: str, rows: int, epochs: int, seeds: int) -> float:
-    """The relative cost of training a group, in passes of a small image through a dense network."""
-    factor = 1.0 if architecture == "dense" else 4 * PIXELS[data]
-    return seeds * factor * epochs * rows

@@ -23,9 +23,9 @@ from scipy.stats import entropy
 from sklearn.neighbors import KNeighborsClassifier
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import Group
 from layerlab.experiments.similarity._labels import Settings, labelled
-from layerlab.experiments.similarity._reading import training_work
 from layerlab.lab import Claim, Evidence, spread, style
 
 ZHANG = "C. Zhang et al. 2017"

@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._directions import (
     METHODS,
     PairConfig,
@@ -32,7 +33,6 @@ from layerlab.experiments.similarity._directions import (
     projection,
     samples_of,
     shared_directions,
-    size,
     trained_group,
 )
 from layerlab.lab import Claim, Evidence, spread, style
@@ -67,7 +67,8 @@ TOLERANCE = {"accuracy": (0.1, 0.15), "accuracy_whole": (0, 0.03), "coefficients
 
 def work(config: Config) -> float:
     """Training on the rows, and the test images that go through the upper layers for every projection."""
-    return (config.epochs * config.rows + 40 * len(KEPT) * TEST_IMAGES) * size(config)
+    training = training_work(config.data, config.architecture, config.rows, config.epochs, config.seeds)
+    return training + training_work(config.data, config.architecture, TEST_IMAGES, 40 * len(KEPT), config.seeds)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

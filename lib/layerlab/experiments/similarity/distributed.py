@@ -25,12 +25,12 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import orthogonal_mp_gram
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._directions import (
     PairConfig,
     root,
     samples_of,
     shared_directions,
-    size,
     trained_group,
 )
 from layerlab.lab import Claim, Evidence, spread, style
@@ -62,7 +62,8 @@ TOLERANCE = {
 
 def work(config: Config) -> float:
     """Training on the rows, and the rest."""
-    return config.epochs * config.rows * size(config) + 3e4 * config.seeds
+    training = training_work(config.data, config.architecture, config.rows, config.epochs, config.seeds)
+    return training + 3e4 * config.seeds
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

@@ -23,6 +23,7 @@ from matplotlib.image import AxesImage
 
 from layerlab import lab
 from layerlab.arrays import to_numpy
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import ARCHITECTURES, DATA, group
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 from layerlab.similarity import Basis, basis, cca, linear_cka, positions_as_samples, pwcca
@@ -60,8 +61,8 @@ TOLERANCE = {"default": (0.1, 0.05), "accuracy_test": (0, 0.03)}
 
 def work(config: Config) -> float:
     """Training steps and samples to compare, times what an image costs."""
-    pixels = {"digits": 1.0, "mnist": 6.0, "fashion-mnist": 6.0, "cifar-10": 8.0}[config.data]
-    return config.seeds * pixels * (8 if config.architecture == "conv" else 1) * (config.epochs * config.rows + 2e4)
+    training = training_work(config.data, config.architecture, config.rows, config.epochs, config.seeds)
+    return training + training_work(config.data, config.architecture, 1_000, 20, config.seeds)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

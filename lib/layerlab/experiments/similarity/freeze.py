@@ -23,6 +23,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import (
     ARCHITECTURES,
     BATCH,
@@ -72,8 +73,7 @@ TOLERANCE = {"frozen": (0, 0.03), "ordinary": (0, 0.03), "untrained": (0, 0.05)}
 
 def work(config: Config) -> float:
     """Training steps times what an image costs, in four trainings, some of them cheap."""
-    pixels = {"digits": 1.0, "mnist": 6.0, "fashion-mnist": 6.0, "cifar-10": 8.0}[config.data]
-    return 3 * config.seeds * pixels * (8 if config.architecture == "conv" else 1) * config.epochs * config.rows
+    return 3 * training_work(config.data, config.architecture, config.rows, config.epochs, config.seeds)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

@@ -19,9 +19,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import ARCHITECTURES, DATA, LAYERS, group
 from layerlab.experiments.similarity._kept_directions import ORDERS, kept_accuracy
-from layerlab.experiments.similarity._reading import padded, samples_by_units, training_work
+from layerlab.experiments.similarity._reading import padded, samples_by_units
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 from layerlab.similarity import basis, cca
 

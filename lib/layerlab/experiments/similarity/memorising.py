@@ -21,10 +21,10 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._distances import SAID, by_network, distances, units
 from layerlab.experiments.similarity._groups import LAYERS
 from layerlab.experiments.similarity._labels import Settings, labelled
-from layerlab.experiments.similarity._reading import training_work
 from layerlab.lab import Claim, Evidence, spread, style
 
 MORCOS = "A. Morcos et al. 2018, section 3.1"

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 
 from layerlab import lab
 from layerlab.experiments.similarity import _partners_figure as panels
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import DATA, group
 from layerlab.experiments.similarity._units import HIDDEN, as_samples, generators, neighbours, silent, some_places
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
@@ -67,8 +68,8 @@ TOLERANCE = {
 
 def work(config: Config) -> float:
     """Training steps times the size of an image, and the samples that are correlated."""
-    pixels = {"digits": 1.0, "mnist": 2.0, "fashion-mnist": 2.0, "cifar-10": 3.5}[config.data]
-    return config.seeds * pixels * (config.epochs * config.rows + 12 * config.measured)
+    training = training_work(config.data, "conv", config.rows, config.epochs, config.seeds)
+    return training + training_work(config.data, "conv", config.measured, 12, config.seeds)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

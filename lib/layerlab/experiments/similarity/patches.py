@@ -23,6 +23,7 @@ from scipy.stats import spearmanr
 
 from layerlab import lab
 from layerlab.arrays import to_numpy
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import DATA, group
 from layerlab.experiments.similarity._responses import agreement, ranked, receptive_field, top_places
 from layerlab.experiments.similarity._units import HIDDEN, as_samples, generators, neighbours, silent
@@ -67,8 +68,8 @@ TOLERANCE = {
 
 def work(config: Config) -> float:
     """Training steps times the size of an image, and the responses that are ranked."""
-    pixels = {"digits": 1.0, "mnist": 2.0, "fashion-mnist": 2.0, "cifar-10": 3.5}[config.data]
-    return config.seeds * pixels * (config.epochs * config.rows + 6 * config.measured)
+    training = training_work(config.data, "conv", config.rows, config.epochs, config.seeds)
+    return training + training_work(config.data, "conv", config.measured, 6, config.seeds)
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

@@ -24,10 +24,10 @@ from matplotlib.ticker import NullLocator
 from layerlab import lab
 from layerlab.arrays import to_numpy
 from layerlab.data import Dataset
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._distances import by_network, distances, units
 from layerlab.experiments.similarity._groups import BATCH, DATA, RATE, Group, group, streams, untrained
 from layerlab.experiments.similarity._pruning import magnitude_masks, small_width
-from layerlab.experiments.similarity._reading import training_work
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ from matplotlib.ticker import NullLocator
 from layerlab import lab
 from layerlab.experiments.similarity import _chance as chance
 from layerlab.experiments.similarity import _few_samples as drawn
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import DATA, group
-from layerlab.experiments.similarity._reading import CUTS, samples_by_units, training_work
+from layerlab.experiments.similarity._reading import CUTS, samples_by_units
 from layerlab.experiments.similarity.svcca_steps import CUT_COLOURS
 from layerlab.lab import Claim, Evidence, choice, integer, real, spread, style
 

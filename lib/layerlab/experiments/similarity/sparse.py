@@ -24,6 +24,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import DATA, group
 from layerlab.experiments.similarity._predicting import CODES, METHODS, PENALTIES, parts, predictions
 from layerlab.experiments.similarity._units import HIDDEN, as_samples, generators, neighbours
@@ -49,7 +50,7 @@ class Config(lab.Config):
 
 GRID = (
     {"data": ("digits",)},
-    {"data": ("digits",), "epochs": (5,), "seeds": (2,)},
+    {"data": ("digits",), "epochs": (5,), "samples": (500,)},
     {"data": ("mnist", "fashion-mnist"), "rows": (10_000,)},
     {"data": ("cifar-10",), "rows": (10_000,), "epochs": (30,)},
 )
@@ -69,8 +70,8 @@ SAID = {  # and the axis besides moment, layer and seed
 
 def work(config: Config) -> float:
     """Training steps times the size of an image, and the samples that are predicted."""
-    pixels = {"digits": 1.0, "mnist": 2.0, "fashion-mnist": 2.0, "cifar-10": 3.5}[config.data]
-    return config.seeds * (pixels * config.epochs * config.rows + 30 * config.samples)
+    training = training_work(config.data, "conv", config.rows, config.epochs, config.seeds)
+    return training + 240 * config.seeds * config.samples
 
 
 def run(config: Config, device: str, progress: lab.Progress) -> xr.Dataset:

@@ -19,13 +19,13 @@ from matplotlib.figure import Figure
 from scipy.stats import ortho_group
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import ARCHITECTURES, DATA, LAYERS, group
 from layerlab.experiments.similarity._reading import (
     CUTS,
     cut,
     padded,
     samples_by_units,
-    training_work,
 )
 from layerlab.lab import Claim, Evidence, choice, integer, real, spread, style
 from layerlab.similarity import Basis, basis, cca

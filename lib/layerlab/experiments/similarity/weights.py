@@ -21,8 +21,9 @@ from scipy.stats import spearmanr
 
 from layerlab import lab
 from layerlab.experiments.similarity import _weightings as by
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._groups import ARCHITECTURES, DATA, LAYERS, group
-from layerlab.experiments.similarity._reading import padded, samples_by_units, training_work
+from layerlab.experiments.similarity._reading import padded, samples_by_units
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 from layerlab.similarity import Basis, basis, cca, pwcca, svcca
 

@@ -22,9 +22,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from layerlab import lab
+from layerlab.experiments.similarity._cost import training_work
 from layerlab.experiments.similarity._distances import SAID, by_network, distances, units
 from layerlab.experiments.similarity._groups import DATA, LAYERS, chosen_rows, group
-from layerlab.experiments.similarity._reading import training_work
 from layerlab.lab import Claim, Evidence, choice, integer, spread, style
 
 MORCOS = "A. Morcos et al. 2018, section 3.2"
