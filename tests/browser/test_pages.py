@@ -22,6 +22,18 @@ def settle(page):
     page.evaluate("() => window.MathJax?.startup?.promise")
 
 
+def turn(page, theme):
+    """Give the page another theme, and wait until the colours that fade have arrived."""
+    page.evaluate(
+        """async (theme) => {
+            document.documentElement.dataset.theme = theme;
+            const fades = document.getAnimations().filter((each) => each instanceof CSSTransition);
+            await Promise.allSettled(fades.map((each) => each.finished));
+        }""",
+        theme,
+    )
+
+
 def unveil(page):
     """Show the figures that wait for a prediction, as the button on each does."""
     page.evaluate("() => document.querySelectorAll('layerlab-predict').forEach((p) => p.veil(false))")
@@ -39,7 +51,7 @@ def test_a_page_is_quiet_self_contained_accessible_in_both_themes_and_fits_a_pho
     settle(page)
     page.evaluate(axe)
     for theme in ("light", "dark"):
-        page.evaluate("(theme) => { document.documentElement.dataset.theme = theme; }", theme)
+        turn(page, theme)
         found = page.evaluate("() => axe.run(document, {resultTypes: ['violations'], preload: false})")
         bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
         told = [f"{v['id']}: {v['help']}: {[n['html'][:160] for n in v['nodes'][:3]]}" for v in bad]
