@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-IMAGE = {"digits": 1.0, "mnist": 3.0, "fashion-mnist": 3.0, "cifar-10": 5.0}  # measured; pixels alone would say more
+# rough: from single trainings on a busy machine
+IMAGE = {"digits": 1.0, "mnist": 3.0, "fashion-mnist": 3.0, "cifar-10": 5.0}
 NETWORK = {"dense": 1.0, "conv": 8.0}
 
 

@@ -292,7 +292,8 @@ CLAIMS = (
         _sides,
     ),
     Claim(
-        "A published program's weights change the similarity by a tenth or more (over samples, largest difference).",
+        "Weights over samples, a published program's formula, change the similarity by a tenth or more (largest "
+        "difference).",
         "observation",
         _formulas,
     ),
