@@ -25,6 +25,10 @@ class _Endless(BaseException):
     """The reader's function took too long. Not an Exception, so that an `except Exception` in it does not stop it."""
 
 
+class Halted(Exception):
+    """The process in which the answer runs was ended; what it says is why."""
+
+
 def names() -> list[str]:
     """The names of the exercises that have a check."""
     return sorted(exercise.name for exercise in EXERCISES)
@@ -40,15 +44,34 @@ def check(name: str, answer: Callable[..., Any]) -> Report:
     Not yet: your function returned None. Does it end with a return statement?
     False
     """
-    exercise = _named(name)
-    problem = _unusable(exercise, answer)
-    if problem:
-        report = Report(exercise.name, problem=problem)
-    else:
-        answers = _all(exercise, answer)
-        report = Report(exercise.name, tuple(answers), tuple(_hints(exercise, answers)))
+    report = tried(_named(name), answer)
     report.show()
     return report
+
+
+def tried(exercise: Exercise, answer: Any) -> Report:
+    """The report on an answer to an exercise, not shown yet."""
+    problem = _unusable(exercise, answer)
+    if problem:
+        return Report(exercise.name, problem=problem)
+    answers = _all(exercise, answer)
+    return Report(exercise.name, tuple(answers), tuple(_hints(exercise, answers)))
+
+
+def agree(got: Any, expected: Any, rtol: float = 1e-6, atol: float = 1e-9) -> None:
+    """Raise AssertionError unless `got` has the shape of `expected` and |got - expected| <= atol + rtol |expected|.
+
+    Stricter than numpy's assert_allclose: nothing is broadcast, NaN and infinite numbers agree with nothing, and what
+    is not real numbers (strings, objects, True) is refused, not converted.
+    """
+    try:
+        values = _numbers(got)
+    except _NotNumbers as error:
+        raise AssertionError(str(error)) from None
+    visible = Visible("", tuple, rtol=rtol, atol=atol)
+    kind, says = _compared(values, np.asarray(expected, dtype=np.float64), visible)
+    if kind != "good":
+        raise AssertionError(says)
 
 
 def _named(name: str) -> Exercise:
@@ -61,6 +84,8 @@ def _named(name: str) -> Exercise:
 
 def _unusable(exercise: Exercise, answer: Any) -> str:
     """Why `answer` cannot be tried at all; empty if it can."""
+    if exercise.parameters is None:
+        return f"`{exercise.answer}` should be a value, but is {_a(answer)}." if callable(answer) else ""
     if not callable(answer):
         return (
             f"check needs your function itself, but was given {_a(answer)}. "
@@ -79,21 +104,25 @@ def _unusable(exercise: Exercise, answer: Any) -> str:
     return ""
 
 
-def _all(exercise: Exercise, function: Callable[..., Any]) -> list[Answer]:
+def _all(exercise: Exercise, answer: Any) -> list[Answer]:
     answers: list[Answer] = []
     for visible in exercise.visible:
-        answers.append(_one(visible, exercise.expected(visible), function))
+        answers.append(_one(exercise, visible, answer))
         if answers[-1].kind in ("endless", "interrupted"):
             break
     return answers
 
 
-def _one(visible: Visible, expected: np.ndarray, function: Callable[..., Any]) -> Answer:
-    """Call the function, and put what it returns beside what is expected."""
+def _one(exercise: Exercise, visible: Visible, answer: Any) -> Answer:
+    """Try the answer once, and put what it gives beside what is expected."""
+    expected = np.empty(0) if visible.judged else exercise.expected(visible)
+    tried = answer if exercise.parameters is None else _noticing_none(answer)
     try:
         with warnings.catch_warnings(), _limit():
             warnings.simplefilter("ignore")
-            values = _numbers(visible.use(_noticing_none(function), *visible.arguments()))
+            values = _numbers(exercise.given(visible, tried))
+    except Halted as error:
+        return Answer(visible, expected, "endless", str(error))
     except _Endless:
         return Answer(visible, expected, "endless", f"it ran for {SECONDS:g} s and was stopped.")
     except _ReturnedNone:
@@ -107,8 +136,8 @@ def _one(visible: Visible, expected: np.ndarray, function: Callable[..., Any]) -
         says = "your function calls itself without end (RecursionError)."
         return Answer(visible, expected, "raised", says, error=error)
     except BaseException as error:  # SystemExit and its like, too: the page goes on
-        return Answer(visible, expected, "raised", _raised(error, function), error=error)
-    kind, says = _compared(values, expected, visible)
+        return Answer(visible, expected, "raised", _raised(error, answer), error=error)
+    kind, says = _judged(values, visible) if visible.judged else _compared(values, expected, visible)
     return Answer(visible, expected, kind, says, values)
 
 
@@ -148,6 +177,17 @@ def _numbers(returned: Any) -> np.ndarray:
     return array.astype(np.float64)
 
 
+def _judged(values: np.ndarray, visible: Visible) -> tuple[str, str]:
+    """What an experiment's numbers fail to show, if anything."""
+    if not np.isfinite(values).all():
+        return "nan", "it gave NaN or an infinite number."
+    try:
+        says = visible.judged(values) if visible.judged else ""
+    except (ValueError, IndexError, TypeError):  # numbers of another shape than can be judged
+        return "shape", f"it gave {_shape(values)}, which is not what is asked for."
+    return ("values", says) if says else ("good", "")
+
+
 def _compared(values: np.ndarray, expected: np.ndarray, visible: Visible) -> tuple[str, str]:
     if values.shape != expected.shape:
         return "shape", f"it returned {_shape(values)}; {_shape(expected)} is expected."
@@ -184,7 +224,7 @@ def _recognises(hint: Hint, answer: Answer) -> bool:
     return False
 
 
-def _raised(error: BaseException, function: Callable[..., Any]) -> str:
+def _raised(error: BaseException, function: Any) -> str:
     """The error in words, with the line of the reader's code (never ours) where it arose."""
     message = ""
     with suppress(Exception):

@@ -22,7 +22,10 @@ class Visible:
 
     title: what is tried, as a reader sees it. arguments: makes the arguments (afresh each time, as a reader's function
     may alter them). expected: the values from those arguments, or None for the exercise's reference. use: how the
-    function is used, where one call is not enough. rtol, atol: |got - expected| <= atol + rtol |expected|.
+    function is used, where one call is not enough; the first argument is the answer itself, so that `use` can also turn
+    what it returns into one array. rtol, atol: |got - expected| <= atol + rtol |expected|. judged: instead of comparing
+    with expected values, says what is wrong with the numbers (empty if nothing): for what an experiment should show,
+    whatever its seed.
     """
 
     title: str
@@ -31,6 +34,7 @@ class Visible:
     use: Callable[..., Any] = directly
     rtol: float = 1e-6
     atol: float = 1e-9
+    judged: Callable[[np.ndarray], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,18 +69,28 @@ class Hint:
 
 @dataclass(frozen=True)
 class Exercise:
-    """name: as in `check(name, ...)`. parameters: the names of the function's arguments. reference: what is right."""
+    """name: as in `check(name, ...)`. parameters: the names of the function's arguments. reference: what is right.
+
+    parameters None: the answer is no function but a value, and so is the reference; `Visible.use` is given it.
+    answer: the name that the answer has in an assignment's notebook.
+    """
 
     name: str
-    parameters: tuple[str, ...]
-    reference: Function
+    parameters: tuple[str, ...] | None
+    reference: Any
     visible: tuple[Visible, ...]
     hints: tuple[Hint, ...] = field(default=())
+    answer: str = ""
+
+    def given(self, visible: Visible, answer: Any) -> Any:
+        """What the reader's answer, function or value, gives in a visible check."""
+        if self.parameters is None and visible.use is directly:
+            return answer
+        return visible.use(answer, *visible.arguments())
 
     def expected(self, visible: Visible) -> np.ndarray:
-        """The values that a visible check expects."""
-        function = visible.expected or self.reference
-        return np.asarray(visible.use(function, *visible.arguments()), dtype=np.float64)
+        """The values that a visible check expects (of one that is judged: what the reference gives)."""
+        return np.asarray(self.given(visible, visible.expected or self.reference), dtype=np.float64)
 
 
 def like(wrong: Function) -> Callable[[Answer], bool]:
