@@ -52,8 +52,12 @@ class Assignment:
         ValueError where the question has no visible checks.
         """
         report = self.report(question, sys._getframe(1).f_globals)
-        report.show()
+        self._took(report)
         return report
+
+    def _took(self, report: Report) -> None:
+        """What to do with the report of a check."""
+        report.show()
 
     def report(self, question: str, namespace: dict[str, Any]) -> Report:
         """What the visible checks of a question say of the answer in a namespace; nothing is shown."""
@@ -69,7 +73,7 @@ class Assignment:
         return tried(exercise, namespace[exercise.answer])
 
     def rng(self, label: str) -> np.random.Generator:
-        """Random numbers for the tests of a question; in grading nobody without the course's secret can foresee them."""
+        """Random numbers for the tests of a question; in grading nobody without the secret foresees them."""
         return _generator(self._secret, self.name, self.student, label)
 
 
