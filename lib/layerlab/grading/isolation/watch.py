@@ -1,0 +1,83 @@
+"""A tree of processes, seen from outside: what it uses, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a tree uses now: CPU seconds since its start, megabytes of memory, processes."""
+
+    cpu_seconds: float
+    memory_mb: float
+    processes: int
+
+
+def tree(pid: int) -> list[int]:
+    """The process and all its descendants, parents first; [] where there is none (or no /proc)."""
+    found, at = [pid] if Path(f"/proc/{pid}").exists() else [], 0
+    while at < len(found):
+        try:
+            tasks = os.listdir(f"/proc/{found[at]}/task")
+            for task in tasks:
+                found += map(int, Path(f"/proc/{found[at]}/task/{task}/children").read_text().split())
+        except OSError:  # it has just ended
+            pass
+        at += 1
+    return found
+
+
+def look(pid: int) -> Seen:
+    """What the tree of a process uses; its dead children count through their parents."""
+    cpu, memory, pids = 0.0, 0, tree(pid)
+    for each in pids:
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            memory += int(fields[21]) * PAGE
+        except (OSError, IndexError):
+            continue
+        cpu += sum(map(int, fields[11:15])) / TICKS
+    return Seen(cpu, memory / 1e6, len(pids))
+
+
+def shared_once(pid: int) -> float:
+    """Megabytes of a tree, pages that several processes share counted once; infinite where it cannot be read."""
+    total = 0
+    for each in tree(pid):
+        try:
+            text = Path(f"/proc/{each}/smaps_rollup").read_text()
+        except FileNotFoundError:
+            continue
+        except ProcessLookupError:  # it has just ended
+            continue
+        except OSError:
+            return float("inf")
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total * 1024 / 1e6
+
+
+def inodes(pid: int, folder: str) -> int:
+    """How many files lie in the file system at a folder as the innermost process sees it; 0 where it cannot be read."""
+    for each in reversed(tree(pid)):
+        try:
+            files = os.statvfs(f"/proc/{each}/root{folder}")
+        except OSError:
+            continue
+        return files.f_files - files.f_ffree
+    return 0
+
+
+def kill(pid: int) -> None:
+    """Kill a process's descendants, then the process: the first process of a namespace takes all others along."""
+    for each in [*tree(pid)[1:], pid]:
+        try:
+            os.kill(each, signal.SIGKILL)
+        except OSError:
+            continue
