@@ -69,7 +69,7 @@ def test_points_checks_reasons_and_notes_are_on_the_page():
     assert "distortion gave 0.5, not 0.25." in text
     assert "1c : to be graded by hand (4 points)" in text
     assert "the file was named final_v2.ipynb" in text
-    assert "Version of the assignment: 0123456789ab." in text
+    assert "The mark of this grading, should you ask about it: 0123456789ab." in text
     rows = re.search(r"Points by question Question Points of (.*?) Question 1a", text)
     assert rows is not None
     assert rows[1] == "1a 3 5 1b 1.5 3 1c by hand 4"
@@ -168,7 +168,7 @@ def test_points_are_written_as_people_do():
         "CON",
         "nul.txt",
         "x" * 400,
-        "é",
+        "a\tb",
         "a\ud800",
         "end.",
     ],
@@ -183,9 +183,9 @@ def test_an_id_that_is_no_safe_file_name_becomes_one(student, tmp_path):
 
 
 def test_a_usual_id_is_its_own_file_name_and_two_ids_never_share_one():
-    usual = ["ada", "s1234567", "ada.lovelace@uni.example", "Ada_L-2", "a+b"]
+    usual = ["ada", "s1234567", "ada.lovelace@uni.example", "Ada_L-2", "a+b", "zoë"]
     assert [file_name(student) for student in usual] == usual
-    strange = ["a/b", "a\\b", "a b", "a  b", "/a/b", "a_b"]
+    strange = ["a/b", "a\\b", "a:b", "a::b", "/a/b", "a_b"]
     assert len({file_name(student) for student in strange}) == len(strange)
 
 

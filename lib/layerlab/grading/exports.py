@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from layerlab.grading.files import put
 from layerlab.grading.roster import Person, Roster
 from layerlab.grading.standing import Standing, legible, number
 
@@ -29,17 +30,14 @@ class Export:
     bom: bool
 
     def text(self) -> str:
-        """The table as CSV (RFC 4180)."""
+        """The table as CSV: RFC 4180, with line feeds."""
         out = io.StringIO(newline="")
-        csv.writer(out).writerows(self.rows)
+        csv.writer(out, lineterminator="\n").writerows(self.rows)
         return out.getvalue()
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all, as UTF-8."""
-        part = path.with_name(f".{path.name}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(self.text().encode("utf-8-sig" if self.bom else "utf-8"))
-        part.replace(path)
+        put(path, "\ufeff" * self.bom + self.text())
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ def _lines(standings: Sequence[Standing], roster: Roster | None, partial: bool) 
             told.append(f"not on the roster: {who} (only the plain table has them)")
         if note := _note(line, partial):
             told.append(f"{who}: {note}")
-    if len({s.result.digest for s in standings if s.graded}) > 1:
+    if len({tuple((mark.grade_id, mark.points) for mark in s.marks) for s in standings if s.graded}) > 1:
         told.append("the results were made with different versions of the assignment: run `layerlab grade` again")
     return lines, told
 

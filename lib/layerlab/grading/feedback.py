@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from layerlab.grading.files import put
 from layerlab.grading.results import Mark
 from layerlab.grading.standing import Standing, file_name, legible, number
 
@@ -48,8 +49,11 @@ def page(standing: Standing, title: str) -> str:
 
 def write(standings: Iterable[Standing], title: str, folder: Path) -> list[Path]:
     """Write one page for each student into the folder, named by the student's id; the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_write(folder / f"{file_name(s.result.student)}.html", page(s, title)) for s in standings]
+    paths = []
+    for standing in standings:
+        paths.append(folder / f"{file_name(standing.result.student)}.html")
+        put(paths[-1], page(standing, title))
+    return paths
 
 
 def write_course(standings: Iterable[Standing], title: str, course: Path) -> list[Path]:
@@ -63,9 +67,9 @@ def write_course(standings: Iterable[Standing], title: str, course: Path) -> lis
         result = standing.result
         place = Path(file_name(result.student)) / result.assignment
         folder = course / "feedback" / place
-        folder.mkdir(parents=True, exist_ok=True)
         notebook = file_name(Path(result.file).stem) if result.file.endswith(".ipynb") else result.assignment
-        paths.append(_write(folder / f"{notebook}.html", page(standing, title)))
+        paths.append(folder / f"{notebook}.html")
+        put(paths[-1], page(standing, title))
         for name in ("timestamp.txt", "submission_secret.txt"):
             kept = course / "submitted" / place / name
             if kept.is_file() and not kept.is_symlink():
@@ -100,10 +104,3 @@ def _template() -> Any:
     environment.filters["number"] = number
     source = files("layerlab.grading").joinpath("templates", "feedback.html").read_text(encoding="utf-8")
     return environment.from_string(source)
-
-
-def _write(path: Path, text: str) -> Path:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-    return path

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from layerlab.grading.results import GRADED, Mark, Result
+from layerlab.grading.submissions import is_id
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,16 @@ class Standing:
         return tuple(question.name for question in self.questions if question.waiting)
 
 
-def read_results(folder: Path) -> tuple[Result, ...]:
+def read_results(folder: Path) -> list[Result]:
     """The results that `layerlab grade` left in a folder, by student.
 
     Raises ValueError if there is none, or if a file is no result of a grading.
     """
-    results = []
-    for path in sorted(folder.glob("*.json")):
-        try:
-            results.append(Result.from_json(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
-    if not results:
+    from layerlab.grading.grader import results
+
+    if not (found := results(folder)):
         raise ValueError(f"{folder} holds no results: run `layerlab grade` first, or name its folder with --results")
-    return tuple(sorted(results, key=lambda result: result.student))
+    return sorted(found, key=lambda result: result.student)
 
 
 def standings(results: Iterable[Result], gradebook: Any = None) -> tuple[Standing, ...]:
@@ -148,13 +145,13 @@ def number(value: float) -> str:
 
 
 def file_name(student: str) -> str:
-    """A file name for a student's id: the id itself where it is a safe one, and never the same for two ids.
+    """A file name for a student's id: the id itself where it is fit for one, and never the same for two ids.
 
-    Safe are letters and digits of ASCII, and `.`, `_`, `-`, `@`, `+` if not in front; of other ids the rest is
-    replaced, and a digest of the id is added. No name begins with a dot, none is reserved on Windows.
+    In other ids all but ASCII's letters and digits, `_` and `-` is replaced, and a digest of the id is added. No name
+    begins with a dot, none is reserved on Windows.
     """
     reserved = re.fullmatch(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?", student)
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._@+-]{0,99}", student) and not reserved and not student.endswith("."):
+    if is_id(student) and not reserved and not student.endswith("."):
         return student
     digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{re.sub(r'[^A-Za-z0-9_-]+', '_', student)[:60]}-{digest}".lstrip("-")
