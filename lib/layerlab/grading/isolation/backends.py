@@ -149,7 +149,8 @@ class Bubblewrap:
         options += ["--perms", "1777", "--size", str(limits.disk_mb * 1_000_000), "--tmpfs", "/tmp"]
         for folder in (ENVIRONMENT["HOME"], ENVIRONMENT["MPLCONFIGDIR"]):
             options += ["--perms", "0777", "--dir", folder]
-    XX += ["--ro-bind", str(path), f"{ENVIRONMENT['MPLCONFIGDIR']}/{path.name}"]
+        for fonts in _font_caches():
+            options += ["--ro-bind", str(fonts), f"{ENVIRONMENT['MPLCONFIGDIR']}/{fonts.name}"]
         options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", ENVIRONMENT["HOME"]]
         return [*options, "--", executable, "-I", "-S", "/runner/runner.py", settings(limits, withheld, uid)]
 
