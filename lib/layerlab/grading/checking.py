@@ -62,14 +62,17 @@ def agree(got: Any, expected: Any, rtol: float = 1e-6, atol: float = 1e-9) -> No
     """Raise AssertionError unless `got` has the shape of `expected` and |got - expected| <= atol + rtol |expected|.
 
     Stricter than numpy's assert_allclose: nothing is broadcast, NaN and infinite numbers agree with nothing, and what
-    is not real numbers (strings, objects, True) is refused, not converted.
+    is not real numbers (strings, objects, True) is refused, not converted. Raises ValueError
+    where `expected` is not finite.
     """
     try:
-        values = _numbers(got)
+        values = _numbers(got, "this is")
     except _NotNumbers as error:
         raise AssertionError(str(error)) from None
-    visible = Visible("", tuple, rtol=rtol, atol=atol)
-    kind, says = _compared(values, np.asarray(expected, dtype=np.float64), visible)
+    wanted = np.asarray(expected, dtype=np.float64)
+    if not np.isfinite(wanted).all():
+        raise ValueError("the expected values are not finite: nothing can be compared with them")
+    kind, says = _compared(values, wanted, Visible("", tuple, rtol=rtol, atol=atol))
     if kind != "good":
         raise AssertionError(says)
 
@@ -120,7 +123,8 @@ def _one(exercise: Exercise, visible: Visible, answer: Any) -> Answer:
     try:
         with warnings.catch_warnings(), _limit():
             warnings.simplefilter("ignore")
-            values = _numbers(exercise.given(visible, tried))
+            said = f"`{exercise.answer}` is" if exercise.parameters is None else "your function returned"
+            values = _numbers(exercise.given(visible, tried), said)
     except Halted as error:
         return Answer(visible, expected, "endless", str(error))
     except _Endless:
@@ -159,21 +163,21 @@ def _noticing_none(function: Callable[..., Any]) -> Callable[..., Any]:
     return noticed
 
 
-def _numbers(returned: Any) -> np.ndarray:
+def _numbers(returned: Any, said: str) -> np.ndarray:
     """What was returned as float64: a number, a list, an array, a tensor (of any device, with or without gradient)."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(returned, torch.Tensor):
         returned = returned.detach().cpu().resolve_conj().resolve_neg()
         returned = returned.double().numpy() if returned.is_floating_point() else returned.numpy()
     if callable(returned):
-        raise _NotNumbers(f"your function returned {_a(returned)}, not numbers. Is a call missing its brackets?")
+        raise _NotNumbers(f"{said} {_a(returned)}, not numbers. Is a call missing its brackets?")
     try:
         array = np.asarray(returned)
     except Exception:
         array = np.asarray(None)
     if array.dtype.kind not in "fiu":
         what = f"numbers of type {array.dtype}" if array.dtype.kind in "bc" else f"{_a(returned)}"
-        raise _NotNumbers(f"your function returned {what}; real numbers are expected.")
+        raise _NotNumbers(f"{said} {what}; real numbers are expected.")
     return array.astype(np.float64)
 
 

@@ -90,7 +90,10 @@ class Exercise:
 
     def expected(self, visible: Visible) -> np.ndarray:
         """The values that a visible check expects (of one that is judged: what the reference gives)."""
-        return np.asarray(self.given(visible, visible.expected or self.reference), dtype=np.float64)
+        values = np.asarray(self.given(visible, visible.expected or self.reference), dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError(f"exercise {self.name}, {visible.title}: what is expected is not finite")
+        return values
 
 
 def like(wrong: Function) -> Callable[[Answer], bool]:

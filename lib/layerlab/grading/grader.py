@@ -186,14 +186,11 @@ def _graded(grading: Grading, submission: Submission) -> Result:
     def sandbox() -> Sandbox:
         return Sandbox(grading.backend, grading.limits, source.withheld)
 
-    found = judge(
-        source,
-        code.cells,
-        submission.student,
-        sandbox,
-        secret=grading.secret,
-        seconds=2 * grading.limits.wall_seconds,
-    )
+    limit = 2 * grading.limits.wall_seconds
+    try:
+        found = judge(source, code.cells, submission.student, sandbox, secret=grading.secret, seconds=limit)
+    except Exception as error:  # whatever one submission brings about, the others are graded
+        return _not_graded(grading, submission, f"the grader failed on it ({type(error).__name__}): a person must look")
     return Result(
         assignment=source.name,
         student=submission.student,

@@ -108,7 +108,9 @@ class _Answers:
     def __init__(
         self, start: Callable[[], Sandbox], cells: Sequence[tuple[str, str]], assignment: Assignment, seconds: float
     ) -> None:
-        self._start, self._cells, self._assignment = start, list(cells), assignment
+        self._start, self._assignment = start, assignment
+        # what the first cell asks for is there, even where a student has deleted it
+        self._cells = [("student", f"STUDENT = {assignment.student!r}"), *cells]
         self._end, self._starts = time.monotonic() + seconds, 0
         self._sandbox: Sandbox | None = None
         self.notes: list[str] = []
@@ -138,8 +140,8 @@ class _Answers:
         for cell in list(self._cells):
             try:
                 (ran,) = sandbox.run([cell], vars(self._assignment.variant), self._assignment.name)
-            except Stopped as stopped:
-                self.notes.append(f"{cell[0]} was left out: {stopped}")
+            except (Stopped, StudentError) as ended:  # the latter: what was patched in it answers for the process
+                self.notes.append(f"{cell[0]} was left out: {ended}")
                 self._cells.remove(cell)
                 self.close()
                 return
@@ -168,7 +170,7 @@ class _Tests:
             if cell.given and used(cell.source) & self._asked:
                 self._asked |= bound(cell.source)  # made from the student's answers: it lives on the other side
             elif cell.given:
-                exec(compile(cell.source, f"<{cell.id}>", "exec"), self._given)
+                exec(_compiled(cell.source, cell), self._given)
 
     def visible(self, cell: Cell) -> _Seen:
         """Run the part of a tests cell that everyone can see, in a namespace of its own."""
@@ -245,7 +247,8 @@ class _Function:
 
 
 def _compiled(code: str, cell: Cell) -> CodeType:
-    return compile(code, f"<{cell.id}>", "exec")
+    """The code, its assert statements in it even where Python was told to leave them out."""
+    return compile(code, f"<{cell.id}>", "exec", dont_inherit=True, optimize=0)
 
 
 def _kind(error: StudentError) -> str:
@@ -255,9 +258,13 @@ def _kind(error: StudentError) -> str:
 
 
 def _as_raised(error: StudentError) -> Exception:
-    """The student's error as the checks should see it: of the built-in kind, where it is one."""
+    """The student's error as the checks should see it: of the built-in kind, where it is one.
+
+    Not of those by which a loop over a function's values would end early, as if all were well.
+    """
     kind = getattr(builtins, error.kind, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
+    ends_loops = (StopIteration, StopAsyncIteration, IndexError)
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, ends_loops):
         with contextlib.suppress(TypeError):  # some kinds cannot be combined, or want other arguments
             made: Exception = type(error.kind, (_Raised, kind), {})(error)
             return made

@@ -35,7 +35,7 @@ class Report:
         """The outcome in one line."""
         good, run = sum(answer.good for answer in self.answers), len(self.answers)
         if self.passed:
-            return f"All {run} visible checks passed."
+            return f"All {run} visible checks passed." if run > 1 else "The visible check passed."
         shared = self.problem or self._shared()
         return f"Not yet: {shared}" if shared else f"Not yet: {good} of {run} visible checks passed."
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from layerlab.grading.assignments import files_of
-from layerlab.lab import paths
 
 FILE = "assignment.md"
 CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # as nbgrader writes it
@@ -200,6 +199,8 @@ def _bound(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def _folders() -> list[Path]:
+    from layerlab.lab import paths  # late: it brings what draws and stores runs, which the grader's workers do without
+
     named, top = os.environ.get("LAYERLAB_EXERCISES"), paths.checkout()
     folders = [Path(named).expanduser()] if named else []
     return folders + ([top / "exercises"] if top else [])

@@ -15,7 +15,8 @@ from typing import Any
 
 from layerlab.grading.source import Cell, Source, without_hidden_tests
 
-MEGABYTES = 20  # that a notebook may have, outputs included
+LIMIT = 20_000_000  # bytes that a notebook may have, outputs included
+TOO_LARGE = f"the file is larger than {LIMIT // 1_000_000} MB: clear its outputs"
 CELLS, CODE = 2000, 2_000_000  # cells, and characters of code, that are run at most
 _ID = re.compile(r"[^\W_](?:[\w.@+ -]{0,98}[\w.@+-])?")
 
@@ -58,7 +59,8 @@ def collect(name: str, places: Sequence[str | Path]) -> list[Submission]:
         if place.suffix.lower() == ".zip" and place.is_file():
             found += _in_archive(name, place)
         elif place.is_dir() and not place.is_symlink():
-            found += [_read(name, path, PurePosixPath(path.relative_to(place).as_posix())) for path in _walk(place)]
+            within = [_read(name, path, PurePosixPath(path.relative_to(place).as_posix())) for path in _walk(place)]
+            found += [*within, *_without_notebook(place, {Path(one.file) for one in within})]
         else:
             found.append(_read(name, place, PurePosixPath(place.name)))
     if not found:
@@ -106,7 +108,7 @@ def merged(source: Source, cells: Sequence[dict[str, Any]]) -> Merged:
         notes += _noted(original, handed_in)
         if original.given:
             ordered.append((original.id, original.source))
-        elif original.kind == "code" and original.solution:
+        elif original.kind == "code" and not original.tests:
             ordered += [(original.id, cell["source"]) for cell in handed_in if cell["kind"] == "code"]
         ordered += [(cell["label"], cell["source"]) for cell in added.get(original.id, [])]
     if sum(len(code) for _, code in ordered) > CODE:
@@ -142,6 +144,20 @@ def _cell(number: int, cell: Any) -> dict[str, Any]:
     return {"kind": kind, "source": source, "id": grade_id, "label": f"cell {number}"}
 
 
+def _without_notebook(place: Path, notebooks: set[Path]) -> Iterator[Submission]:
+    """The students' folders in a folder in which there is something, but no notebook."""
+    if any(path.parent == place for path in notebooks):
+        return  # it holds the notebooks themselves
+    for folder in sorted(place.iterdir()):
+        if folder.is_symlink():
+            yield Submission(folder.name, str(folder), problem="this is a link, not the folder itself")
+        elif (
+            folder.is_dir() and not folder.name.startswith(".") and not any(n.is_relative_to(folder) for n in notebooks)
+        ):
+            names = ", ".join(sorted(path.name for path in folder.rglob("*") if not path.is_dir())[:5]) or "nothing"
+            yield Submission(folder.name, str(folder), problem=f"there is no notebook (.ipynb) in the folder: {names}")
+
+
 def _walk(place: Path) -> Iterator[Path]:
     """Every notebook beneath a folder, and what only looks like one; nothing hidden, no link followed."""
     for folder, below, files in os.walk(place):
@@ -158,16 +174,21 @@ def _read(name: str, path: Path, inside: PurePosixPath) -> Submission:
     try:
         # opened before it is judged, so that nobody exchanges it in between; a pipe does not block
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                return replace(found, problem="this is not a file")
-            if status.st_size > MEGABYTES * 1_000_000:
-                return replace(found, problem=f"the file is larger than {MEGABYTES} MB: clear its outputs")
-            return _checked(name, replace(found, content=file.read(MEGABYTES * 1_000_000)), path.name)
     except OSError as error:
         link = path.is_symlink()
         return replace(found, problem="this is a link, not the file itself" if link else str(error.strerror or error))
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return replace(found, problem="this is not a file")
+        if status.st_size > LIMIT:
+            return replace(found, problem=TOO_LARGE)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return _checked(name, replace(found, content=file.read(LIMIT)), path.name)
+    except OSError as error:
+        return replace(found, problem=str(error.strerror or error))
+    finally:
+        os.close(handle)
 
 
 def _in_archive(name: str, path: Path) -> Iterator[Submission]:
@@ -194,14 +215,13 @@ def _member(
         return replace(found, problem="this is a link, not the file itself")
     if member.flag_bits & 1:
         return replace(found, problem="it is encrypted")
-    limit = MEGABYTES * 1_000_000
     try:
         with archive.open(member) as file:
-            content = file.read(limit + 1)  # what the archive says of its size proves nothing
+            content = file.read(LIMIT + 1)  # what the archive says of its size proves nothing
     except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
         return replace(found, problem=f"it is damaged in the archive ({error})")
-    if len(content) > limit:
-        return replace(found, problem=f"the file is larger than {MEGABYTES} MB: clear its outputs")
+    if len(content) > LIMIT:
+        return replace(found, problem=TOO_LARGE)
     return _checked(name, replace(found, content=content), inside.name)
 
 
@@ -216,10 +236,9 @@ def _whose(name: str, parts: tuple[str, ...], inside: PurePosixPath) -> str:
 
 
 def _checked(name: str, found: Submission, file: str) -> Submission:
-    if not _ID.fullmatch(found.student):
-        return replace(
-            found, problem=f"{found.student!r} cannot be a student's id: letters, digits, . @ + - _ are allowed"
-        )
+    if not is_id(found.student):
+        allowed = "letters, digits, spaces, . @ + - _"
+        return replace(found, problem=f"{found.student!r} cannot be a student's id: {allowed} are allowed")
     if not found.content:
         return replace(found, problem="the file is empty")
     renamed = PurePosixPath(file).stem not in (name, found.student)
