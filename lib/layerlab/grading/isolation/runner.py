@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import builtins
 import fcntl
+import importlib.machinery
 import io
 import json
 import os
@@ -38,6 +39,8 @@ def main() -> NoReturn:
         _drop(config)
         sys.path[:0] = [here]
         sys.path += config["paths"]
+        if config["alone"] and importlib.machinery.PathFinder.find_spec("layerlab"):
+            raise ImportError("layerlab is installed in the image: the answers must not be there")
         import cells
         import numpy
         import wire
