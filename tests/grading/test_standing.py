@@ -10,6 +10,8 @@ from layerlab.grading.results import GRADED, Mark, Result
 from layerlab.grading.roster import Person, roster_of
 from layerlab.grading.standing import standings
 
+pytestmark = pytest.mark.filterwarnings("ignore:Object of type .Submitted")  # nbgrader's own way to add one
+
 NAME = "random-projections"
 MARKS = (
     Mark("1a-tests", "1a", 3.0, 3.0),
@@ -24,8 +26,9 @@ def result(student):
 
 
 @pytest.fixture
-def gradebook(tmp_path):
+def gradebook(tmp_path, monkeypatch):
     """ada was graded by hand in part, bob not at all yet; eve is not in it."""
+    monkeypatch.setattr("nbgrader.api.get_alembic_version", lambda: "any")  # seconds for a program that says it
     with Gradebook(f"sqlite:///{tmp_path / 'gradebook.db'}") as book:
         book.add_assignment(NAME, duedate=datetime.datetime(2026, 1, 1))
         book.add_notebook(NAME, NAME)
@@ -108,8 +111,8 @@ def test_who_is_not_in_the_gradebook_stands_as_graded(gradebook):
 
 def test_the_gradebooks_students_are_a_roster(gradebook):
     assert roster_of(gradebook).people == (
-        Person("ada", "Ada", "Lovelace", "ada@uni.example", "101"),
         Person("bob"),
+        Person("ada", "Ada", "Lovelace", "ada@uni.example", "101"),
     )
 
 

@@ -108,13 +108,12 @@ def read_roster(path: Path) -> Roster:
 
 
 def roster_of(gradebook: Any) -> Roster:
-    """The students of nbgrader's open `Gradebook`."""
-    return Roster(
-        tuple(
-            Person(s.id, s.first_name or "", s.last_name or "", s.email or "", s.lms_user_id or "")
-            for s in gradebook.students
-        )
-    )
+    """The students of nbgrader's open `Gradebook`, by name."""
+    people = [
+        Person(s.id, s.first_name or "", s.last_name or "", s.email or "", s.lms_user_id or "")
+        for s in gradebook.students
+    ]
+    return Roster(tuple(sorted(people, key=lambda person: (person.name.casefold(), person.id))))
 
 
 def _by_id(person: Person) -> tuple[str, ...]:
