@@ -14,18 +14,20 @@ from pathlib import Path
 from filelock import FileLock
 
 import layerlab
-from layerlab.serving import assets
+from layerlab.serving import assets, exercises
 
 STAMP = ".built"  # the state that the last build was of; marked if that build was strict and had no warning
 CLEAN = " without warnings"
+TEACHERS = " This is the teacher's edition: it shows the solutions, so do not publish it."
 MADE = ("html", ".doctrees", ".drawings", ".jupyter_cache", "jupyter_execute")
 
 
-def build(top: Path, *, strict: bool = False, fresh: bool = False) -> int:
+def build(top: Path, *, strict: bool = False, fresh: bool = False, solutions: bool = False) -> int:
     """Build the book of the checkout `top` into `top`/_build/html; what is up to date is not done again.
 
     Where no file that the book is made of has changed since the last build, Sphinx is not even started. `strict` makes
-    warnings errors, `fresh` forgets earlier builds. Two builds of one checkout wait for each other. Prints what it did.
+    warnings errors, `fresh` forgets earlier builds, `solutions` makes the teacher's edition, whose assignments show
+    their solutions. Two builds of one checkout wait for each other. Prints what it did.
     Returns 0, or 1 if the book could not be built, or if `strict` and there were warnings.
     """
     top = top.resolve()
@@ -34,7 +36,7 @@ def build(top: Path, *, strict: bool = False, fresh: bool = False) -> int:
         assets.install(top)
         out.mkdir(exist_ok=True)
         with FileLock(out / ".lock"):
-            return _build(top, out, strict, fresh)
+            return _build(top, out, strict, fresh, solutions)
     except assets.AssetsError as error:
         print(error, file=sys.stderr)
     except OSError as error:
@@ -43,13 +45,13 @@ def build(top: Path, *, strict: bool = False, fresh: bool = False) -> int:
     return 1
 
 
-def _build(top: Path, out: Path, strict: bool, fresh: bool) -> int:
+def _build(top: Path, out: Path, strict: bool, fresh: bool, solutions: bool) -> int:
     start = time.perf_counter()
-    now, stamp = state(top), out / STAMP
+    now, stamp = state(top, solutions), out / STAMP
     last = stamp.read_text(encoding="utf-8") if stamp.is_file() else ""
     was_clean = last.endswith(CLEAN)
     if not fresh and last.startswith(now) and was_clean >= strict and (out / "html" / "index.html").is_file():
-        print(f"The book in {out / 'html'} is up to date.")
+        print(f"The book in {out / 'html'} is up to date.{TEACHERS if solutions else ''}")
         return 0
     stamp.unlink(missing_ok=True)
     if fresh:
@@ -57,30 +59,33 @@ def _build(top: Path, out: Path, strict: bool, fresh: bool) -> int:
             shutil.rmtree(out / name, ignore_errors=True)
     before = _pages(out / "html")
     # Sphinx repeats no warning of a page that it does not read again: to be strict, read all after an unclean build
-    if not _sphinx(top, out, strict, read_all=strict and not was_clean):
+    if not _sphinx(top, out, strict, solutions, read_all=strict and not was_clean):
         print("The book was not built: see above.", file=sys.stderr)
         return 1
     stamp.write_text(now + (CLEAN if strict else ""), encoding="utf-8")
     after = _pages(out / "html")
     written = sum(before.get(path) != time_written for path, time_written in after.items())
     seconds = time.perf_counter() - start
-    print(f"The book is in {out / 'html'}: {len(after)} pages, {written} written now, in {seconds:.0f} s.")
+    edition = TEACHERS if solutions else ""
+    print(f"The book is in {out / 'html'}: {len(after)} pages, {written} written now, in {seconds:.0f} s.{edition}")
     return 0
 
 
-def _sphinx(top: Path, out: Path, strict: bool, read_all: bool) -> bool:
+def _sphinx(top: Path, out: Path, strict: bool, solutions: bool, read_all: bool) -> bool:
     """Run Jupyter Book; whether it went well."""
     try:
         from jupyter_book.sphinx import build_sphinx
     except ImportError:
         print("Jupyter Book, which builds the book, is not installed: pip install 'layerlab[book]'", file=sys.stderr)
         return False
+    changed = {"external_toc_path": str(top / "book" / "_toc.yml"), "latex_individualpages": False}
     result = build_sphinx(
         top / "book",
         out / "html",
         path_config=top / "_config.yml",
         noconfig=True,
-        confoverrides={"external_toc_path": str(top / "book" / "_toc.yml"), "latex_individualpages": False},
+        # without the flag, what _config.yml says holds
+        confoverrides=changed | ({"layerlab_solutions": True} if solutions else {}),
         warningiserror=strict,
         keep_going=strict,
         freshenv=read_all,
@@ -90,9 +95,9 @@ def _sphinx(top: Path, out: Path, strict: bool, read_all: bool) -> bool:
     return result == 0
 
 
-def state(top: Path) -> str:
-    """A digest of name, size and time of every file that the book is made of, and of the packages installed."""
-    digest = hashlib.sha256(f"{sys.version} {sys.prefix}".encode())
+def state(top: Path, solutions: bool = False) -> str:
+    """A digest of name, size and time of every file that the book is made of, of the edition, and of the packages."""
+    digest = hashlib.sha256(f"{sys.version} {sys.prefix} {solutions}".encode())
     for path in sorted(_made_of(top)):
         stat = path.stat()
         digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
@@ -106,9 +111,12 @@ def _made_of(top: Path) -> Iterator[Path]:
     named = (os.environ.get(name) for name in ("LAYERLAB_RESULTS", "LAYERLAB_DATA"))
     roots += [Path(name).expanduser() for name in named if name]
     yield from (path for name in ("_config.yml", "package-lock.json") if (path := top / name).is_file())
+    sources = exercises.sources(top)
+    yield from sources
+    made = {exercises.page(top / "book", source) for source in sources}  # by the build itself
     for root in roots:
         for path in root.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and "__pycache__" not in path.parts and path not in made:
                 yield path
 
 

@@ -2,6 +2,7 @@
 
 Put `layerlab.serving.sphinx` among the extensions, after myst_nb. What it does, in the order of a build:
 
+- `assignments`: the exercise pages are made from their sources, and the notebooks that students hand in;
 - `kernel`: the Python that builds the book executes its cells;
 - `freshness`: pages whose library code, stored runs or data have changed are executed and rendered again;
 - `replays`: the output of `explore(NAME)` becomes a `<layerlab-replay>` element, its runs are drawn and written;
@@ -21,7 +22,7 @@ from sphinx.errors import ConfigError
 
 import layerlab
 from layerlab.serving import assets
-from layerlab.serving.sphinx import folding, freshness, kernel, lectures, pages, predict, replays
+from layerlab.serving.sphinx import assignments, folding, freshness, kernel, lectures, pages, predict, replays
 from layerlab.widgets.parts import STATIC as WIDGETS
 
 HERE = Path(__file__).parent
@@ -38,7 +39,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_config_value("comments_config", {}, "", dict)
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _vendor)
-    for part in (kernel, replays, freshness, lectures, predict, folding, pages):
+    for part in (assignments, kernel, replays, freshness, lectures, predict, folding, pages):
         part.setup(app)
     return {"version": layerlab.__version__, "parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}
 

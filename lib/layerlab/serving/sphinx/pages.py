@@ -53,8 +53,9 @@ def assemble(app: Sphinx, pagename: str, template: str, context: dict[str, Any],
         app.add_js_file("layerlab-server.js", loading_method="defer")
         if any(Path(folder, "live.js").is_file() for folder in app.config.html_static_path):
             app.add_js_file("live.js", loading_method="defer")
-        _write_notebook(app, pagename)
-        context["body"] = _with_bar(context["body"], _bar(app, pagename))
+        if not record.assignment:  # what is handed in has a notebook of its own
+            _write_notebook(app, pagename)
+        context["body"] = _with_bar(context["body"], _bar(app, pagename, record.assignment))
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:
@@ -99,15 +100,18 @@ def _write_notebook(app: Sphinx, pagename: str) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _bar(app: Sphinx, pagename: str) -> str:
+def _bar(app: Sphinx, pagename: str, assignment: bool) -> str:
     """The buttons at the head of a page, and the facts that the script behind them needs."""
     notebook = f"{'../' * pagename.count('/')}{NOTEBOOKS}/{pagename}.ipynb"
-    facts = {"page": pagename, "notebook": notebook, **_elsewhere(app, pagename)}
+    facts = {"page": pagename}
+    if not assignment:  # its page is no file of the repository, and its notebook does not install what it needs
+        facts |= {"notebook": notebook, **_elsewhere(app, pagename)}
+    label = "Download the notebook to hand in" if assignment else "Download notebook"
     data = json.dumps(facts).replace("<", "\\u003c")
     return (
         '<div class="ll-page-bar" role="group" aria-label="This page">'
         '<button type="button" class="ll-button ll-button--primary" id="layerlab-live">Live</button>'
-        f'<a class="ll-button" href="{escape(notebook)}" download>Download notebook</a>'
+        f'<a class="ll-button" href="{escape(notebook)}" download>{label}</a>'
         "<noscript><style>#layerlab-live{display:none}</style></noscript>"
         f'<script type="application/json" id="layerlab-page">{data}</script></div>'
     )

@@ -10,13 +10,17 @@ from sphinx.environment import BuildEnvironment
 
 @dataclass
 class Page:
-    """One page: the experiments that it replays, the lecture topics that it covers, what it holds."""
+    """One page: the experiments that it replays, the lecture topics that it covers, what it holds.
+
+    assignment: whether it is made from an assignment.
+    """
 
     experiments: list[str] = field(default_factory=list)
     topics: list[str] = field(default_factory=list)
     lectures: list[str] = field(default_factory=list)
     code: bool = False
     predictions: int = 0
+    assignment: bool = False
 
 
 def pages(env: BuildEnvironment) -> dict[str, Page]:

@@ -381,16 +381,19 @@
       inputs[0].focus();
     }
 
+    // A figure that several questions ask about waits until the last of them is answered.
     veil(on) {
+      this.waits = on;
       const name = this.getAttribute("for");
       const replay = name && document.querySelector(`layerlab-replay[name="${CSS.escape(name)}"]`);
       const view = replay && replay.querySelector(".ll-view");
       if (!view) return;
+      const asking = [...document.querySelectorAll(`layerlab-predict[for="${CSS.escape(name)}"]`)].filter((p) => p.waits);
       view.querySelector(".ll-veil")?.remove();
-      view.classList.toggle("ll-view--veiled", on);
-      if (!on) return;
+      view.classList.toggle("ll-view--veiled", asking.length > 0);
+      if (!asking.length) return;
       const button = el("button", { type: "button", className: "ll-button", textContent: "Show it without predicting" });
-      button.addEventListener("click", () => this.veil(false));
+      button.addEventListener("click", () => asking.forEach((question) => question.veil(false)));
       view.querySelector(".ll-title").after(el("div", { className: "ll-veil" }, el("p", {}, "Predict first: the question is just above."), button));
     }
   }

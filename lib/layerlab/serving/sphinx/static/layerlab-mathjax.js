@@ -10,7 +10,7 @@
     options: { ...given.options },
     startup: {
       ...given.startup,
-      pageReady: () => window.MathJax.startup.defaultPageReady().then(reachable),
+      pageReady: () => window.MathJax.startup.defaultPageReady().then(measured).then(reachable),
     },
   };
   // A formula that is wider than its column scrolls; then the keyboard must reach it.
@@ -24,6 +24,13 @@
     }
   }
   addEventListener("resize", reachable);
+  // On paper nothing scrolls: a formula that is too wide is set smaller (book.css), by its width in its own type size.
+  function measured() {
+    for (const formula of document.querySelectorAll('div.math mjx-container[display="true"]')) {
+      const width = formula.querySelector("mjx-math").getBoundingClientRect().width;
+      formula.style.setProperty("--ll-ems", width / parseFloat(getComputedStyle(formula).fontSize));
+    }
+  }
   const script = document.createElement("script");
   script.src = base + "/startup.js";
   document.head.append(script);
