@@ -6,7 +6,7 @@ import pytest
 from nbgrader.api import Gradebook
 
 from layerlab.grading.feedback import page, write_course
-from layerlab.grading.results import GRADED, Mark, Result
+from layerlab.grading.results import GRADED, NOT_GRADED, Mark, Result
 from layerlab.grading.roster import Person, roster_of
 from layerlab.grading.standing import standings
 
@@ -102,6 +102,24 @@ def test_a_late_penalty_is_taken_off_but_never_below_nothing(gradebook):
     notebook.late_submission_penalty = 9.0
     gradebook.db.commit()
     assert standings([result("ada")], gradebook)[0].score == 0.0
+
+
+def test_what_the_grader_could_not_read_can_be_graded_by_hand(gradebook):
+    broken = Result(NAME, "ada", NOT_GRADED, "it is not JSON")
+    for mark in MARKS:
+        gradebook.find_grade(mark.grade_id, NAME, NAME, "ada").needs_manual_grade = True
+    gradebook.db.commit()
+    [before] = standings([broken], gradebook)
+    assert not before.graded
+    assert "Not graded</p>" in page(before, "Random projections")
+    for mark in MARKS:
+        grade_by_hand(gradebook, mark.grade_id, 1.5)
+    [after] = standings([broken], gradebook)
+    assert (after.graded, after.score, after.points, after.waiting) == (True, 6.0, 15.0, ())
+    html = page(after, "Random projections")
+    assert "Not graded by the program; the marks are given by hand" in html
+    assert "it is not JSON" in html
+    assert "6 of 15 points" in html
 
 
 def test_who_is_not_in_the_gradebook_stands_as_graded(gradebook):

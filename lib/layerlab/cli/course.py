@@ -79,7 +79,17 @@ def export_marks(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _gradebook(course: Path | None) -> Iterator[Any]:
     """nbgrader's gradebook of a course folder, open; None without a course."""
-    yield None
+    if course is None:
+        yield None
+        return
+    from layerlab.grading import gradebook
+
+    if not any((course / name).exists() for name in ("nbgrader_config.py", "gradebook.db", "source")):
+        raise ValueError(
+            f"{course} is no course folder of nbgrader: it has neither nbgrader_config.py nor gradebook.db"
+        )
+    with gradebook.opened(course) as book:
+        yield book
 
 
 def _title(name: str) -> str:

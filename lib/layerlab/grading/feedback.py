@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from layerlab.grading.files import put
-from layerlab.grading.results import Mark
+from layerlab.grading.results import GRADED, Mark
 from layerlab.grading.standing import Standing, file_name, legible, number
 
 
@@ -36,7 +36,7 @@ def page(standing: Standing, title: str) -> str:
         title=title,
         student=result.student,
         graded=standing.graded,
-        reason=result.reason,
+        reason=result.reason if result.status != GRADED else "",
         notes=result.notes,
         questions=questions,
         points=standing.points,

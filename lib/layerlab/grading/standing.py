@@ -52,8 +52,8 @@ class Standing:
 
     @property
     def graded(self) -> bool:
-        """Whether the submission could be graded at all."""
-        return self.result.status == GRADED
+        """Whether there are marks: the grader's, or, where it could not grade, a person's."""
+        return self.result.status == GRADED or bool(self.by_hand)
 
     @property
     def questions(self) -> tuple[Question, ...]:
@@ -98,7 +98,7 @@ def standings(results: Iterable[Result], gradebook: Any = None) -> tuple[Standin
     """Each result as it stands; with nbgrader's open `Gradebook`, with the marks and comments that it holds.
 
     A score by hand takes the place of the grader's, extra credit is added to it, and a cell that the gradebook holds
-    for a person to grade, or to grade again, waits.
+    for a person to grade, or to grade again, waits. What could not be graded has the marks of a person alone.
     """
     if gradebook is None:
         return tuple(Standing(result, result.marks) for result in results)
@@ -119,7 +119,10 @@ def _with_hand(result: Result, gradebook: Any) -> Standing:
             question = comment.name.partition("-")[0]
             if (comment.comment or "").strip():
                 comments[question] = (*comments.get(question, ()), comment.comment.strip())
-    marks = tuple(_by_hand(mark, grades.get(mark.grade_id)) for mark in result.marks)
+    found = result.marks or tuple(
+        Mark(name, name.partition("-")[0], grade.max_score, None) for name, grade in sorted(grades.items())
+    )
+    marks = tuple(_by_hand(mark, grades.get(mark.grade_id)) for mark in found)
     hands = {name for name, grade in grades.items() if grade.manual_score is not None}
     by_hand = frozenset(mark.grade_id for mark in marks if mark.score is not None and mark.grade_id in hands)
     penalty = float(submission.late_submission_penalty or 0.0)
