@@ -99,6 +99,7 @@ def _system() -> list[str]:
             options += ["--symlink", os.readlink(folder), folder]
         elif os.path.isdir(folder):
             options += ["--ro-bind", folder, folder]
+    options += ["--perms", "0755", "--dir", "/etc"]
     for path in ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/nix/store", "/gnu/store"):
         options += ["--ro-bind-try", path, path]
     return options

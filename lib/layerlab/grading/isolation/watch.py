@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +16,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a tree uses now: CPU seconds since its start, megabytes of memory, processes."""
+    """What a tree uses now: CPU seconds since its start, megabytes of memory, the processes."""
 
     cpu_seconds: float
     memory_mb: float
-    processes: int
+    pids: tuple[int, ...]
 
 
 def tree(pid: int) -> list[int]:
@@ -45,7 +47,7 @@ def look(pid: int) -> Seen:
         except (OSError, IndexError):
             continue
         cpu += sum(map(int, fields[11:15])) / TICKS
-    return Seen(cpu, memory / 1e6, len(pids))
+    return Seen(cpu, memory / 1e6, tuple(pids))
 
 
 def shared_once(pid: int) -> float:
@@ -54,9 +56,7 @@ def shared_once(pid: int) -> float:
     for each in tree(pid):
         try:
             text = Path(f"/proc/{each}/smaps_rollup").read_text()
-        except FileNotFoundError:
-            continue
-        except ProcessLookupError:  # it has just ended
+        except (FileNotFoundError, ProcessLookupError):  # it has just ended
             continue
         except OSError:
             return float("inf")
@@ -82,6 +82,21 @@ def kill(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
         except OSError:
             continue
+
+
+def until_gone(pids: Iterable[int], seconds: float) -> None:
+    """Wait until none of the processes runs any more: a first process's end waits for all others of its namespace."""
+    end = time.monotonic() + seconds
+    for pid in pids:
+        while _runs(pid) and time.monotonic() < end:
+            time.sleep(0.001)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except (OSError, IndexError):
+        return False
 
 
 def kill_marked(value: str) -> None:
