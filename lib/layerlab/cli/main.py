@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from layerlab import __version__
-from layerlab.cli import book, course, data, doctor, experiments, grading, results
+from layerlab.cli import assignment, book, course, data, doctor, experiments, grading, results
 from layerlab.lab import Cancelled, DamagedRun, NoStore, UnknownExperiment
 
 
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"layerlab {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (experiments, results, grading, course, data, doctor, book):
+    for room in (experiments, results, assignment, grading, course, data, doctor, book):
         room.add_commands(commands)
     return top
 

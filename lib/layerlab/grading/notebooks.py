@@ -37,7 +37,8 @@ title: {title}
 def page(source: Source, solutions: bool) -> str:
     """The MyST text of the book's page: what a student sees; with `solutions`, also what a teacher knows, folded.
 
-    That is answers, hidden tests, model answers and rubrics. Code cells stay code cells, without nbgrader's metadata. The page is not executed: answers are missing in it.
+    That is answers, hidden tests, model answers and rubrics. Code cells stay code cells, without nbgrader's metadata.
+    The page is not executed: answers are missing in it.
     """
     parts: list[str] = []
     for cell in source.cells:
@@ -47,9 +48,9 @@ def page(source: Source, solutions: bool) -> str:
             if text:
                 parts.append(_fenced("{code-cell} python", "\n".join([*tags, text])))
         elif cell.manual:
-            asked = without_solutions(cell.source, "markdown").replace(TEXT_STUB, "").strip()
+            before = without_solutions(cell.source, "markdown").replace(TEXT_STUB, "").strip()
             box = f"{_points(cell.points)}. To be written by hand; your course grades it."
-            parts += [asked, _fenced("{admonition} Your answer", box)]
+            parts += [before, _fenced("{admonition} Your answer", box)]
         else:
             parts.append(cell.source.strip())
         if solutions:
@@ -83,7 +84,7 @@ def student(source: Source, name: str = "") -> Any:
     """The notebook (nbformat 4.5) that a student gets; `name`, if given, is filled in as STUDENT."""
     cells = []
     for number, cell in enumerate(source.cells):
-        text = without_hidden_tests(without_solutions(_readable(source, cell), cell.kind))
+        text = asked(source, cell)
         if name and is_student(cell):
             text = STUDENT.sub(lambda _: f"STUDENT = {name!r}", text)
         cells.append(_cell(cell, number, text, handed_out=True))
@@ -109,6 +110,11 @@ def nbgrader_source(source: Source) -> Any:
     """The notebook for `source/NAME/` of an nbgrader course, with nbgrader's own markers and metadata."""
     cells = [_cell(c, number, _readable(source, c), handed_out=False) for number, c in enumerate(source.cells)]
     return _notebook(source, HEAD, note(source), cells)
+
+
+def asked(source: Source, cell: Cell) -> str:
+    """A cell as it is handed out, with the place for an answer where the answer is missing."""
+    return without_hidden_tests(without_solutions(_readable(source, cell), cell.kind))
 
 
 def is_student(cell: Cell) -> bool:
