@@ -13,7 +13,7 @@ from layerlab.grading import notebooks
 from layerlab.grading.assignments import OWN, files_of
 from layerlab.grading.files import put
 from layerlab.grading.source import Source
-from layerlab.grading.standing import file_name
+from layerlab.grading.submissions import is_id
 
 CONFIG = """\
 # nbgrader's settings of this course: https://nbgrader.readthedocs.io
@@ -37,15 +37,18 @@ class Made:
 def build(source: Source, out: Path, students: Iterable[str] = (), *, force: bool = False) -> Made:
     """Write NAME.ipynb for students and NAME-key.ipynb into `out`, and out/STUDENT/NAME.ipynb for each of `students`.
 
-    A student's notebook has STUDENT filled in; its folder is the id where that is a safe name (`standing.file_name`).
-    What was changed by hand is kept, unless `force`.
+    A student's notebook has STUDENT filled in. What was changed by hand is kept, unless `force`. Raises ValueError for
+    an id that the grader would not take.
     """
-    made = Made()
+    made, students = Made(), list(students)
+    for student in students:
+        if not is_id(student):
+            raise ValueError(f"{student!r} cannot be a student's id: letters, digits, . @ + - _ are allowed")
     _notebook(made, out / f"{source.name}.ipynb", notebooks.student(source), force)
     _notebook(made, out / f"{source.name}-key.ipynb", notebooks.key(source), force)
     _own_checks(made, source, out, force)
     for student in students:
-        folder = out / file_name(student)
+        folder = out / student
         _notebook(made, folder / f"{source.name}.ipynb", notebooks.student(source, student), force)
         _own_checks(made, source, folder, force)
     return made
