@@ -7,7 +7,8 @@ import zipfile
 import pytest
 
 from layerlab.grading import source
-from layerlab.grading.submissions import LIMIT, collect, merged, notebook_cells
+from layerlab.grading.merging import merged, notebook_cells
+from layerlab.grading.submissions import LIMIT, Unreadable, collect
 
 SOURCE = """\
 ---
@@ -72,7 +73,14 @@ def put(path, content=ANSWERED):
 
 
 def students(found):
-    return {one.student: one.problem for one in found}
+    """Whose they are, and what keeps them from being read."""
+    problems = {}
+    for one in found:
+        try:
+            problems[one.student] = "" if one.read() else None
+        except Unreadable as error:
+            problems[one.student] = str(error)
+    return problems
 
 
 def test_the_student_is_read_from_the_path(tmp_path):
@@ -132,7 +140,7 @@ def test_what_cannot_be_read_has_a_reason(tmp_path):
         "empty": "the file is empty",
         "=cmd": "'=cmd' cannot be a student's id: letters, digits, spaces, . @ + - _ are allowed",
         "wrong": "there is no notebook (.ipynb) in the folder: two.pdf",
-        "both": "there are several notebooks (a.ipynb, b.ipynb): which one?",
+        "both": "there are 2 notebooks (a.ipynb, b.ipynb): which one?",
     }
 
 
@@ -142,6 +150,20 @@ def test_of_several_notebooks_the_one_with_the_name_counts(tmp_path):
     (found,) = collect("two", [tmp_path])
     assert found.problem == ""
     assert found.notes == ("two-old.ipynb was not graded",)
+
+
+def test_whose_it_is_is_not_for_the_student_to_say(tmp_path):
+    put(tmp_path / "mallory" / "bob" / "two" / "two.ipynb")
+    put(tmp_path / "mallory" / "two" / "two.ipynb")
+    assert [(one.student, one.path.parts[-3]) for one in collect("two", [tmp_path])] == [("mallory", "mallory")]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("mallory/bob/two/two.ipynb", ANSWERED)
+    assert students(collect("two", [tmp_path / "all.zip"])) == {"mallory": ""}
+
+
+def test_names_are_the_same_however_they_are_encoded(tmp_path):
+    put(tmp_path / "Jose\u0301.ipynb")
+    assert students(collect("two", [tmp_path])) == {"Jos\u00e9": ""}
 
 
 def test_nothing_found_is_an_error_that_says_where(tmp_path):

@@ -19,9 +19,10 @@ from layerlab.grading.files import put
 from layerlab.grading.isolation import Limits, Sandbox
 from layerlab.grading.isolation.backends import Backend
 from layerlab.grading.judge import judge
+from layerlab.grading.merging import merged, notebook_cells
 from layerlab.grading.results import GRADED, NOT_GRADED, Result
 from layerlab.grading.source import Source
-from layerlab.grading.submissions import Submission, is_id, merged, notebook_cells
+from layerlab.grading.submissions import Submission, Unreadable, is_id
 
 SLOWER = 3.0  # than the key a student's code may be
 KEY = ".grading-key"  # the file with the secret from which the hidden inputs are drawn
@@ -36,10 +37,16 @@ class Grading:
     limits: Limits
     secret: bytes
 
-    def digest(self, submission: Submission) -> str:
-        """Of all that the marks of a submission depend on."""
-        found = hashlib.sha256(submission.content)
-        for part in (submission.student, submission.problem, self.source.digest, self.limits, _code()):
+    def digest(self, submission: Submission, content: bytes | None = None) -> str:
+        """Of all that the marks of a submission depend on; `content`, where it has been read already."""
+        problem = submission.problem
+        if content is None:
+            try:
+                content = submission.read()
+            except Unreadable as error:
+                content, problem = b"", str(error)
+        found = hashlib.sha256(content)
+        for part in (submission.student, problem, self.source.digest, self.limits, _code()):
             found.update(repr(part).encode("utf-8", "surrogatepass"))
         found.update(self.secret)
         return found.hexdigest()
@@ -176,10 +183,9 @@ def _one(grading: Grading, submission: Submission, out: Path) -> Result:
 
 def _graded(grading: Grading, submission: Submission) -> Result:
     source, start = grading.source, time.perf_counter()
-    if submission.problem:
-        return _not_graded(grading, submission, submission.problem)
     try:
-        code = merged(source, notebook_cells(submission.content))
+        content = submission.read()
+        code = merged(source, notebook_cells(content))
     except ValueError as error:
         return _not_graded(grading, submission, str(error))
 
@@ -198,7 +204,7 @@ def _graded(grading: Grading, submission: Submission) -> Result:
         marks=found.marks,
         notes=(*submission.notes, *code.notes, *found.notes),
         isolation=grading.backend.name,
-        digest=grading.digest(submission),
+        digest=grading.digest(submission, content),
         seconds=round(time.perf_counter() - start, 3),
         cpu_seconds=round(found.cpu_seconds, 3),
         file=submission.file,

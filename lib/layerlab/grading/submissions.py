@@ -1,43 +1,54 @@
-"""Submissions as they come in: found in folders and archives, read with distrust, put in order."""
+"""Submissions as they come in: found in folders and archives, one per student, read with distrust."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-from layerlab.grading.source import Cell, Source, without_hidden_tests
 
 LIMIT = 20_000_000  # bytes that a notebook may have, outputs included
 TOO_LARGE = f"the file is larger than {LIMIT // 1_000_000} MB: clear its outputs"
-CELLS, CODE = 2000, 2_000_000  # cells, and characters of code, that are run at most
+LINK = "this is a link, not the file itself"
 _ID = re.compile(r"[^\W_](?:[\w.@+ -]{0,98}[\w.@+-])?")
+
+
+class Unreadable(ValueError):
+    """A file that cannot be graded, and why, fit for the student."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One notebook that was handed in. problem: why it cannot be graded; empty if it can be tried."""
+    """One notebook that was handed in; it is read when it is needed, not kept.
+
+    path: the file, or the archive, whose `member` it is then. problem: why it cannot be graded; empty if it can be
+    tried. notes: what the student should know of how it was found.
+    """
 
     student: str
-    file: str
-    content: bytes = b""
+    path: Path
+    member: str = ""
     problem: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def file(self) -> str:
+        """The path, as results have it."""
+        return f"{self.path}:{self.member}" if self.member else str(self.path)
 
-@dataclass(frozen=True)
-class Merged:
-    """A submission's code, put into the assignment's order, with what is given put back as it was."""
-
-    cells: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    def read(self) -> bytes:
+        """The bytes of the notebook. Raises Unreadable."""
+        if self.problem:
+            raise Unreadable(self.problem)
+        content = _from_archive(self.path, self.member) if self.member else _from_file(self.path)
+        if not content:
+            raise Unreadable("the file is empty")
+        return content
 
 
 def is_id(student: str) -> bool:
@@ -48,8 +59,9 @@ def is_id(student: str) -> bool:
 def collect(name: str, places: Sequence[str | Path]) -> list[Submission]:
     """The submissions to the assignment `name` in notebooks, folders of them and zip archives, one per student.
 
-    Whose it is comes from the path: STUDENT/NAME/any.ipynb as nbgrader has it, STUDENT/any.ipynb in a folder that is
-    given, and STUDENT.ipynb otherwise. Links are not followed and archives are not unpacked to disk. Raises
+    Whose it is comes from the path, from the end that the teacher made: in a folder or archive STUDENT/.../any.ipynb
+    (nbgrader has STUDENT/NAME/NAME.ipynb) or STUDENT.ipynb. Of several notebooks of a student the one that lies where
+    nbgrader has it counts, else the only one called NAME.ipynb. Links are not followed, archives not unpacked. Raises
     ValueError where a place does not exist or nothing was found.
     """
     found: list[Submission] = []
@@ -59,207 +71,134 @@ def collect(name: str, places: Sequence[str | Path]) -> list[Submission]:
         if place.suffix.lower() == ".zip" and place.is_file():
             found += _in_archive(name, place)
         elif place.is_dir() and not place.is_symlink():
-            within = [_read(name, path, PurePosixPath(path.relative_to(place).as_posix())) for path in _walk(place)]
-            found += [*within, *_without_notebook(place, {Path(one.file) for one in within})]
+            found += _in_folder(name, place)
         else:
-            found.append(_read(name, place, PurePosixPath(place.name)))
+            found.append(Submission(_of_file(name, place), place))
     if not found:
         raise ValueError(f"there is no notebook (.ipynb) in {', '.join(map(str, places))}")
     return _one_each(name, found)
 
 
-def notebook_cells(content: bytes) -> list[dict[str, Any]]:
-    """The cells of a notebook file. Raises ValueError with what is wrong with it, fit for the student."""
-    try:
-        made = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ValueError("the file is not text in UTF-8, as notebooks are") from None
-    except (ValueError, RecursionError):
-        raise ValueError("the file is damaged: it is not JSON, as notebooks are") from None
-    cells = made.get("cells") if isinstance(made, dict) else None
-    if not isinstance(cells, list) or made.get("nbformat") != 4:
-        raise ValueError("the file is not a notebook in format 4: open it in Jupyter, save it and hand it in again")
-    if len(cells) > CELLS:
-        raise ValueError(f"the notebook has {len(cells)} cells; {CELLS} are read at most")
-    return [_cell(number, cell) for number, cell in enumerate(cells, 1)]
-
-
-def merged(source: Source, cells: Sequence[dict[str, Any]]) -> Merged:
-    """The code to run for a submission, in the assignment's order.
-
-    What is given comes from the source, whatever the submission has there; tests are left out; answers come from the
-    submission, and the cells that a student added follow the cell that they stood behind. Raises ValueError where there
-    is too much code.
-    """
-    known = {cell.id: cell for cell in source.cells if cell.id}
-    answers: dict[str, list[dict[str, Any]]] = {}
-    added: dict[str, list[dict[str, Any]]] = {}
-    behind = ""
-    for cell in cells:
-        if cell["id"] in known:
-            behind = cell["id"]
-            answers.setdefault(behind, []).append(cell)
-        elif cell["kind"] == "code":
-            added.setdefault(behind, []).append(cell)
-    ordered = [(cell["label"], cell["source"]) for cell in added.get("", [])]
-    notes: list[str] = []
-    for original in known.values():
-        handed_in = answers.get(original.id, [])
-        notes += _noted(original, handed_in)
-        if original.given:
-            ordered.append((original.id, original.source))
-        elif original.kind == "code" and not original.tests:
-            ordered += [(original.id, cell["source"]) for cell in handed_in if cell["kind"] == "code"]
-        ordered += [(cell["label"], cell["source"]) for cell in added.get(original.id, [])]
-    if sum(len(code) for _, code in ordered) > CODE:
-        raise ValueError(f"the notebook has more than {CODE:,} characters of code")
-    return Merged(tuple((label, code) for label, code in ordered if code.strip()), tuple(notes))
-
-
-def _noted(cell: Cell, handed_in: list[dict[str, Any]]) -> Iterator[str]:
-    """What the student should know of what became of a cell."""
-    if not handed_in and (cell.solution or cell.grade):
-        yield f"the cell {cell.id} is missing from the notebook"
-    if len(handed_in) > 1 and cell.solution:
-        yield f"the cell {cell.id} is there {len(handed_in)} times; all were run, in the order of the notebook"
-    if cell.solution and not cell.manual and any(answer["kind"] != "code" for answer in handed_in):
-        yield f"the cell {cell.id} is text now: it was not run"
-    if cell.locked and cell.kind == "code" and handed_in:
-        handed_out = without_hidden_tests(cell.source).strip()
-        if any(answer["source"].strip() != handed_out for answer in handed_in):
-            yield f"the cell {cell.id} is given and was changed; the original was used"
-
-
-def _cell(number: int, cell: Any) -> dict[str, Any]:
-    if not isinstance(cell, dict):
-        raise ValueError(f"cell {number} of the notebook is damaged")
-    source, kind, metadata = cell.get("source", ""), cell.get("cell_type"), cell.get("metadata")
-    if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        source = "".join(source)
-    if not isinstance(source, str) or kind not in ("code", "markdown", "raw"):
-        raise ValueError(f"cell {number} of the notebook is damaged")
-    marked = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    grade_id = marked.get("grade_id") if isinstance(marked, dict) else ""
-    grade_id = grade_id if isinstance(grade_id, str) else ""
-    return {"kind": kind, "source": source, "id": grade_id, "label": f"cell {number}"}
-
-
-def _without_notebook(place: Path, notebooks: set[Path]) -> Iterator[Submission]:
-    """The students' folders in a folder in which there is something, but no notebook."""
+def _in_folder(name: str, place: Path) -> Iterator[Submission]:
+    notebooks = list(_walk(place))
+    for path in notebooks:
+        inside = path.relative_to(place).parts
+        yield Submission(_whose(name, inside, _of_folder(name, place)), path)
     if any(path.parent == place for path in notebooks):
-        return  # it holds the notebooks themselves
+        return  # it holds the notebooks themselves, so its other folders are no students'
     for folder in sorted(place.iterdir()):
         if folder.is_symlink():
-            yield Submission(folder.name, str(folder), problem="this is a link, not the folder itself")
-        elif (
-            folder.is_dir() and not folder.name.startswith(".") and not any(n.is_relative_to(folder) for n in notebooks)
-        ):
+            yield Submission(folder.name, folder, problem="this is a link, not the folder itself")
+        elif folder.is_dir() and folder.name[:1] != "." and not any(n.is_relative_to(folder) for n in notebooks):
             names = ", ".join(sorted(path.name for path in folder.rglob("*") if not path.is_dir())[:5]) or "nothing"
-            yield Submission(folder.name, str(folder), problem=f"there is no notebook (.ipynb) in the folder: {names}")
+            yield Submission(folder.name, folder, problem=f"there is no notebook (.ipynb) in the folder: {names}")
 
 
 def _walk(place: Path) -> Iterator[Path]:
     """Every notebook beneath a folder, and what only looks like one; nothing hidden, no link followed."""
     for folder, below, files in os.walk(place):
         below[:] = sorted(name for name in below if not name.startswith("."))
-        links = [name for name in below if name.endswith(".ipynb")]
-        for name in sorted([*files, *links]):
+        looks = [name for name in below if name.endswith(".ipynb")]
+        for name in sorted([*files, *looks]):
             if name.lower().endswith(".ipynb") and not name.startswith("."):
                 yield Path(folder) / name
 
 
-def _read(name: str, path: Path, inside: PurePosixPath) -> Submission:
-    student = _whose(name, path.absolute().parts, inside)
-    found = Submission(student, str(path))
+def _in_archive(name: str, path: Path) -> Iterator[Submission]:
+    """The notebooks in a zip archive."""
     try:
-        # opened before it is judged, so that nobody exchanges it in between; a pipe does not block
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a zip archive: {error}") from None
+    for member in members:
+        inside = PurePosixPath(member.filename.replace("\\", "/"))
+        of_macos = any(part.startswith(("._", "__MACOSX")) for part in inside.parts)
+        if inside.suffix.lower() != ".ipynb" or of_macos:
+            continue
+        found = Submission(_whose(name, inside.parts, path.stem), path, member.filename)
+        if ".." in inside.parts or inside.is_absolute():
+            found = replace(found, problem="its path in the archive leads out of the archive")
+        elif stat.S_ISLNK(member.external_attr >> 16):
+            found = replace(found, problem=LINK)
+        yield found
+
+
+def _from_file(path: Path) -> bytes:
+    """The bytes of a file. It is opened before it is judged, so that nobody exchanges it in between."""
+    try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        link = path.is_symlink()
-        return replace(found, problem="this is a link, not the file itself" if link else str(error.strerror or error))
+        raise Unreadable(LINK if path.is_symlink() else str(error.strerror or error)) from None
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            return replace(found, problem="this is not a file")
+            raise Unreadable("this is not a file")
         if status.st_size > LIMIT:
-            return replace(found, problem=TOO_LARGE)
+            raise Unreadable(TOO_LARGE)
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return _checked(name, replace(found, content=file.read(LIMIT)), path.name)
+            return file.read(LIMIT)
     except OSError as error:
-        return replace(found, problem=str(error.strerror or error))
+        raise Unreadable(str(error.strerror or error)) from None
     finally:
         os.close(handle)
 
 
-def _in_archive(name: str, path: Path) -> Iterator[Submission]:
-    """The notebooks in a zip archive; they are read into memory, so their paths can lead nowhere."""
+def _from_archive(path: Path, member: str) -> bytes:
+    """The bytes of a member of an archive, read into memory: its path can lead nowhere."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                inside = PurePosixPath(member.filename.replace("\\", "/"))
-                if inside.suffix.lower() == ".ipynb" and not any(
-                    p.startswith(("._", "__MACOSX")) for p in inside.parts
-                ):
-                    yield _member(name, path, archive, member, inside)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as a zip archive: {error}") from None
-
-
-def _member(
-    name: str, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, inside: PurePosixPath
-) -> Submission:
-    found = Submission(_whose(name, inside.parts, inside), f"{path}:{member.filename}")
-    if ".." in inside.parts or inside.is_absolute():
-        return replace(found, problem="its path in the archive leads out of the archive")
-    if stat.S_ISLNK(member.external_attr >> 16):
-        return replace(found, problem="this is a link, not the file itself")
-    if member.flag_bits & 1:
-        return replace(found, problem="it is encrypted")
-    try:
-        with archive.open(member) as file:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
             content = file.read(LIMIT + 1)  # what the archive says of its size proves nothing
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, zlib.error) as error:
-        return replace(found, problem=f"it is damaged in the archive ({error})")
+    except RuntimeError:
+        raise Unreadable("it is encrypted") from None
+    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        raise Unreadable(f"it is damaged in the archive ({error})") from None
     if len(content) > LIMIT:
-        return replace(found, problem=TOO_LARGE)
-    return _checked(name, replace(found, content=content), inside.name)
+        raise Unreadable(TOO_LARGE)
+    return content
 
 
-def _whose(name: str, parts: tuple[str, ...], inside: PurePosixPath) -> str:
-    """The student's id, from where the notebook lies. parts: its whole path; inside: as seen from the place given."""
-    stem = PurePosixPath(parts[-1]).stem
-    if len(parts) > 2 and parts[-2] == name:
-        return parts[-3]
-    if len(parts) > 1 and (stem == name or len(inside.parts) > 1):
-        return parts[-2]
-    return stem
+def _whose(name: str, inside: Sequence[str], place: str) -> str:
+    """The student's id, from the path as seen from the place given; `place`: whose that is, if it is a student's."""
+    if len(inside) > 1:
+        return place if inside[0] == name else unicodedata.normalize("NFC", inside[0])
+    stem = PurePosixPath(inside[0]).stem
+    return place if stem == name else unicodedata.normalize("NFC", stem)
 
 
-def _checked(name: str, found: Submission, file: str) -> Submission:
-    if not is_id(found.student):
-        allowed = "letters, digits, spaces, . @ + - _"
-        return replace(found, problem=f"{found.student!r} cannot be a student's id: {allowed} are allowed")
-    if not found.content:
-        return replace(found, problem="the file is empty")
-    renamed = PurePosixPath(file).stem not in (name, found.student)
-    return replace(found, notes=(f"the notebook is called {file}, not {name}.ipynb",)) if renamed else found
+def _of_folder(name: str, place: Path) -> str:
+    """Whose a folder is, should it be one student's."""
+    parts = place.absolute().parts
+    return unicodedata.normalize("NFC", parts[-2] if parts[-1] == name and len(parts) > 1 else parts[-1])
+
+
+def _of_file(name: str, path: Path) -> str:
+    """Whose a single notebook is that was named on the command line."""
+    in_folder = path.absolute().parent.name == name or path.stem == name
+    return _of_folder(name, path.parent) if in_folder else unicodedata.normalize("NFC", path.stem)
 
 
 def _one_each(name: str, found: list[Submission]) -> list[Submission]:
-    """One submission per student: of several the one with the assignment's name, if it is the only one."""
+    """One submission per student, with what is to be said of its name."""
     by_student: dict[str, list[Submission]] = {}
     for submission in found:
         by_student.setdefault(submission.student, []).append(submission)
-    kept = []
-    for student, several in sorted(by_student.items()):
-        named = [one for one in several if re.search(rf"(^|[/:\\]){re.escape(name)}\.ipynb$", one.file)]
-        if len(several) == 1 or len(named) == 1:
-            one = named[0] if len(several) > 1 else several[0]
-            left = [other.file for other in several if other is not one]
-            kept.append(replace(one, notes=(*one.notes, *(f"{Path(file).name} was not graded" for file in left))))
-        else:
-            files = ", ".join(sorted(Path(one.file).name for one in several))
-            kept.append(
-                Submission(student, several[0].file, problem=f"there are several notebooks ({files}): which one?")
-            )
-    return kept
+    return [_the_one(name, student, several) for student, several in sorted(by_student.items())]
+
+
+def _the_one(name: str, student: str, several: list[Submission]) -> Submission:
+    if not is_id(student):
+        allowed = "letters, digits, spaces, . @ + - _"
+        problem = f"{student!r} cannot be a student's id: {allowed} are allowed"
+        return replace(several[0], problem=several[0].problem or problem)
+    paths = {one: PurePosixPath(one.member.replace("\\", "/") or one.path.as_posix()) for one in several}
+    usual = [one for one, path in paths.items() if path.parts[-3:] == (student, name, f"{name}.ipynb")]
+    named = [one for one, path in paths.items() if path.name == f"{name}.ipynb"]
+    (one, *rest) = usual if len(usual) == 1 else named if len(named) == 1 else several
+    if rest:
+        files = ", ".join(sorted(path.name for path in paths.values())[:10])
+        return replace(one, problem=f"there are {len(several)} notebooks ({files}): which one?")
+    notes = [f"{paths[other].name} was not graded" for other in several if other is not one][:10]
+    if paths[one].stem not in (name, student) and not one.problem:
+        notes.insert(0, f"the notebook is called {paths[one].name}, not {name}.ipynb")
+    return replace(one, notes=tuple(notes))
