@@ -69,17 +69,15 @@ class AssignmentsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """One row per assignment: its page, the time it takes, its points, what running its key takes at most."""
-        rows = ["| | Time | Points | of them by hand | Running takes at most |", "|---|---|---|---|---|"]
+        rows = ["| Assignment | Time | Points | Solved, it runs in at most |", "|---|---|---|---|"]
         for path in exercises.sources(pages.top(self.env)):
             self.env.note_dependency(str(path))
             source = exercises.read(path)
             by_hand = sum(cell.points for cell in source.cells if cell.manual)
-            budget = source.budget
-            cost = f"{budget.cpu_minutes:g} min of one core, {budget.memory_mb} MB{', a GPU helps' * budget.gpu}"
-            rows.append(
-                f"| [{source.title}](/{exercises.FOLDER}/{source.name}.md) | {source.hours:g} h | {source.points:g} "
-                f"| {by_hand:g} | {cost} |"
-            )
+            points = f"{source.points:g}" + (f", {by_hand:g} of them given by a person" if by_hand else "")
+            cost = f"{source.budget.cpu_minutes:g} min of CPU time, {source.budget.memory_mb} MB"
+            link = f"[{source.title}](/{exercises.FOLDER}/{source.name}.md)"
+            rows.append(f"| {link} | {source.hours:g} h | {points} | {cost}{'; a GPU helps' * source.budget.gpu} |")
         return self.parse_text_to_nodes("\n".join(rows) + "\n")
 
 

@@ -103,7 +103,7 @@ def _write_notebook(app: Sphinx, pagename: str) -> None:
 def _bar(app: Sphinx, pagename: str, assignment: bool) -> str:
     """The buttons at the head of a page, and the facts that the script behind them needs."""
     notebook = f"{'../' * pagename.count('/')}{NOTEBOOKS}/{pagename}.ipynb"
-    facts = {"page": pagename}
+    facts: dict[str, Any] = {"page": pagename, "assignment": assignment}
     if not assignment:  # its page is no file of the repository, and its notebook does not install what it needs
         facts |= {"notebook": notebook, **_elsewhere(app, pagename)}
     label = "Download the notebook to hand in" if assignment else "Download notebook"

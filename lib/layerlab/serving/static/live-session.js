@@ -4,6 +4,8 @@
   const live = window.layerlabLive;
   const WIDGET = "application/vnd.jupyter.widget-view+json";
   const CALM = 400; // ms that a kernel must be busy before the page says so
+  // a page of an assignment, where answers are still missing
+  const asking = Boolean(JSON.parse(document.getElementById("layerlab-page")?.textContent || "{}").assignment);
   let run = null; // what is alive now; replaced as a whole, so that whatever was begun for an older one falls silent
 
   // ---- the server ------------------------------------------------------------------------------------------------
@@ -223,13 +225,26 @@
     cell.ran = cell.failed = false;
     cell.box.classList.replace("is-waiting", "is-running") || cell.box.classList.add("is-running");
     cell.liveOutput.style.minHeight = `${cell.liveOutput.offsetHeight}px`;
+    cell.liveOutput.querySelector(".layerlab-cell-open")?.remove();
     const result = await cell.thebe.execute(cell.editor.getValue());
     if (run === mine && mine.dead) cell.thebe.clear();
     cell.box.classList.remove("is-running");
-    cell.failed = Boolean(result?.error?.length);
+    const errors = result?.error || [];
+    const open = asking && errors.some((error) => error.ename === "NotImplementedError");
+    if (open) sayOpen(cell);
+    cell.failed = errors.length > 0 && !open;
     cell.ran = Boolean(result);
     swap(cell);
     cell.liveOutput.style.minHeight = "";
+  }
+
+  // The place for an answer raises NotImplementedError; where nobody has answered yet, a traceback would help nobody.
+  function sayOpen(cell) {
+    cell.thebe.clear();
+    const note = document.createElement("p");
+    note.className = "layerlab-cell-open";
+    note.textContent = "Waits for an answer that is not written yet (NotImplementedError).";
+    cell.liveOutput.append(note);
   }
 
   async function runAll(mine) {
