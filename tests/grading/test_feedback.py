@@ -204,6 +204,7 @@ def test_the_command_writes_a_page_for_each_and_names_who_waits(tmp_path, monkey
     assert main(["feedback", "random-projections"]) == 0
     out = capsys.readouterr().out
     assert "ada: 1c to be graded by hand" in out
+    assert "bob: not graded: it is empty" in out
     assert "2 pages in feedback/random-projections" in out
     assert sorted(p.name for p in (tmp_path / "feedback" / "random-projections").iterdir()) == ["ada.html", "bob.html"]
     assert main(["feedback", "random-projections", "--results", "nowhere"]) == 2

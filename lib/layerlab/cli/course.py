@@ -49,8 +49,11 @@ def give_feedback(arguments: argparse.Namespace) -> int:
         place = arguments.out or Path("feedback") / arguments.name
         paths = feedback.write(standings, title, place)
     for one in standings:
-        if one.waiting:
-            print(f"{standing.legible(one.result.student, '')}: {', '.join(one.waiting)} to be graded by hand")
+        who = standing.legible(one.result.student, "")
+        if not one.graded:
+            print(f"{who}: not graded: {standing.legible(one.result.reason, '')}")
+        elif one.waiting:
+            print(f"{who}: {', '.join(one.waiting)} to be graded by hand")
     print(f"{len(paths)} pages in {place}")
     return 0
 
