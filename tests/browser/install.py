@@ -11,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from debian_package import install
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -34,14 +37,7 @@ def main() -> int:
     if found():
         return 0
     print("Installing Chromium for the browser tests ...", flush=True)
-    if shutil.which("apt-get"):
-        root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        if not root or shutil.which("sudo"):
-            for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-                subprocess.run(
-                    [*root, "apt-get", "-qq", *command], check=False, env=environment, stdout=subprocess.DEVNULL
-                )
+    install("chromium")
     if not found():
         subprocess.run([sys.executable, "-m", "playwright", "install", "--with-deps", "chromium"], check=False)
     if found():

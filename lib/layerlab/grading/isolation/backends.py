@@ -134,8 +134,8 @@ class Unsafe:
         }
         process = spawn([sys.executable, "-I", "-S", str(HERE / INSIDE[0]), argument], environment, home.name)
 
-        def kill() -> None:
-            watch.kill(process.pid)
-            watch.kill_marked(home.name)
+        def release() -> None:
+            watch.kill_marked(home.name, 2.0)  # those that left the process's tree
+            home.cleanup()
 
-        return Started(process, kill, home.cleanup)
+        return Started(process, lambda: watch.kill(process.pid), release)

@@ -40,7 +40,8 @@ class Sandbox:
         self._channel = Channel(self._process, self.limits)
         self._wall, self._peak, self._cpu = 0.0, 0.0, 0.0
         self._number, self._ready, self._reason = 0, False, ""
-        self._pids: set[int] = set()  # all that were ever seen
+        self._first: set[int] = set()  # bubblewrap's, which the others do not outlive
+        self._pids: set[int] = set()
         self._over = False  # nothing of it is left
         self._closing = threading.Event()
         self._watcher: threading.Thread | None = None
@@ -168,7 +169,7 @@ class Sandbox:
             raise NoIsolation(f"a sandbox did not start: {(said or [stopped.reason])[-1]}") from None
         self._ready, self._wall = True, 0.0
         if self._started.watched:
-            self._look()
+            self._first = set(self._look().pids)
             self._watcher = threading.Thread(target=self._watch, name="layerlab-watch", daemon=True)
             self._watcher.start()
 
@@ -223,17 +224,15 @@ class Sandbox:
             return False
         self._process.returncode = os.waitstatus_to_exitcode(status)
         if self._started.watched:
-            self._note(watch.Seen(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, ()))
+            # its ru_maxrss would begin with the memory of the grader, from whom it was forked
+            self._cpu = max(self._cpu, used.ru_utime + used.ru_stime)
         return True
-
-    def _note(self, seen: watch.Seen) -> None:
-        self._cpu = max(self._cpu, seen.cpu_seconds)
-        self._peak = max(self._peak, seen.memory_mb)
 
     def _look(self) -> watch.Seen:
         seen = watch.look(self._process.pid)
-        self._pids |= set(seen.pids)
-        self._note(seen)
+        self._pids = self._first | set(seen.pids)
+        self._cpu = max(self._cpu, seen.cpu_seconds)
+        self._peak = max(self._peak, seen.memory_mb, seen.peak_mb)
         return seen
 
     def _watch(self) -> None:

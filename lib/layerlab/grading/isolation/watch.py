@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Iterable
@@ -16,10 +18,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a tree uses now: CPU seconds since its start, megabytes of memory, the processes."""
+    """A tree of processes: CPU seconds since its start, megabytes now, the most that one process had, their ids."""
 
     cpu_seconds: float
     memory_mb: float
+    peak_mb: float
     pids: tuple[int, ...]
 
 
@@ -39,15 +42,18 @@ def tree(pid: int) -> list[int]:
 
 def look(pid: int) -> Seen:
     """What the tree of a process uses; its dead children count through their parents."""
-    cpu, memory, pids = 0.0, 0, tree(pid)
+    cpu, memory, peak, pids = 0.0, 0, 0, tree(pid)
     for each in pids:
         try:
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-            memory += int(fields[21]) * PAGE
-        except (OSError, IndexError):
+            status = Path(f"/proc/{each}/status").read_text()
+        except OSError:  # it has just ended
             continue
+        memory += int(fields[21]) * PAGE
         cpu += sum(map(int, fields[11:15])) / TICKS
-    return Seen(cpu, memory / 1e6, tuple(pids))
+        if found := re.search(r"VmHWM:\s*(\d+) kB", status):
+            peak = max(peak, int(found[1]) * 1024)
+    return Seen(cpu, memory / 1e6, peak / 1e6, tuple(pids))
 
 
 def shared_once(pid: int) -> float:
@@ -99,12 +105,21 @@ def _runs(pid: int) -> bool:
         return False
 
 
-def kill_marked(value: str) -> None:
+def kill_marked(value: str, seconds: float) -> None:
     """Kill every process of ours that carries the mark with this value in the environment that it began with."""
-    word = f"{MARK}={value}".encode()
+    end = time.monotonic() + seconds
+    while (found := marked(value)) and time.monotonic() < end:
+        for pid in found:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def marked(value: str) -> list[int]:
+    """The processes of ours that carry the mark with this value."""
+    word, found = f"{MARK}={value}".encode(), []
     for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
+        with contextlib.suppress(OSError):  # not ours, or it has just ended
             if word in path.read_bytes().split(b"\0"):
-                os.kill(int(path.parent.name), signal.SIGKILL)
-        except OSError:  # not ours, or it has just ended
-            continue
+                found.append(int(path.parent.name))
+    return found

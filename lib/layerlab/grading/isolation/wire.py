@@ -171,12 +171,12 @@ def _arrays(data: bytes) -> list[np.ndarray]:
         return []
     if len(data) < END.size:
         raise Malformed("the arrays of a message end early")
-    mark, disk, first, here, entries, size, _, comment = END.unpack(data[-END.size :])
+    mark, disk, first, here, entries, size, offset, comment = END.unpack(data[-END.size :])
     # checked before zipfile makes an object of every entry
     if mark != b"PK\x05\x06" or disk or first or comment or here != entries or not 1 <= entries <= ARRAYS:
         raise Malformed("the arrays of a message are not one plain npz")
-    if size > 64 * entries:
-        raise Malformed("the npz has a directory larger than its entries need")
+    if size > 64 * entries or offset + size + END.size != len(data):
+        raise Malformed("the npz has a directory larger than its entries need, or more than its entries")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
         if len(infos) != entries or sum(info.file_size for info in infos) > len(data):
