@@ -34,6 +34,7 @@ lint: setup-test
 test: lint
 	@$(BIN)/layerlab build --strict
 	@$(BIN)/python tests/browser/install.py
+	@$(BIN)/python tests/grading/install.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 results: setup
