@@ -12,7 +12,7 @@ from typing import Any
 def add_commands(commands: Any) -> None:
     """Add these commands to the parser."""
     feedback = commands.add_parser("feedback", help="a page for each student: points, and why some were lost")
-    feedback.add_argument("name", metavar="NAME", help="the assignment")
+    feedback.add_argument("name", metavar="NAME", help="the assignment, or its folder")
     _common(feedback)
     feedback.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pages go (feedback/NAME; in a course folder its feedback/)"
@@ -20,7 +20,7 @@ def add_commands(commands: Any) -> None:
     feedback.set_defaults(action=give_feedback)
     export = commands.add_parser("export", help="the marks as CSV: for Canvas, for Moodle, or as a plain table")
     export.add_argument("format", choices=("canvas", "moodle", "csv"))
-    export.add_argument("name", metavar="NAME", help="the assignment")
+    export.add_argument("name", metavar="NAME", help="the assignment, or its folder")
     _common(export)
     export.add_argument("--roster", type=Path, metavar="FILE", help="who takes part: CSV of nbgrader or of Canvas")
     export.add_argument("--title", default="", help="the assignment's name in Canvas or Moodle, if it is another one")
@@ -38,7 +38,8 @@ def give_feedback(arguments: argparse.Namespace) -> int:
     """Write the pages; prints where they are and for whom they are not complete yet."""
     from layerlab.grading import feedback, standing
 
-    results = standing.read_results(arguments.results or Path("graded") / arguments.name)
+    name = Path(arguments.name).name  # an assignment can be named by its folder
+    results = standing.read_results(arguments.results or Path("graded") / name)
     with _gradebook(arguments.course) as gradebook:
         standings = standing.standings(results, gradebook)
     title = _title(arguments.name)
@@ -46,7 +47,7 @@ def give_feedback(arguments: argparse.Namespace) -> int:
         paths = feedback.write_course(standings, title, arguments.course)
         place = arguments.course / "feedback"
     else:
-        place = arguments.out or Path("feedback") / arguments.name
+        place = arguments.out or Path("feedback") / name
         paths = feedback.write(standings, title, place)
     for one in standings:
         who = standing.legible(one.result.student, "")
@@ -62,7 +63,8 @@ def export_marks(arguments: argparse.Namespace) -> int:
     """Write the table; prints what its reader has to know."""
     from layerlab.grading import exports, roster, standing
 
-    results = standing.read_results(arguments.results or Path("graded") / arguments.name)
+    name = Path(arguments.name).name
+    results = standing.read_results(arguments.results or Path("graded") / name)
     people = roster.read_roster(arguments.roster) if arguments.roster else None
     with _gradebook(arguments.course) as gradebook:
         standings = standing.standings(results, gradebook)
@@ -71,7 +73,7 @@ def export_marks(arguments: argparse.Namespace) -> int:
     title = arguments.title or _title(arguments.name)
     points = max(one.points for one in standings) or _points(arguments.name)
     made = exports.FORMATS[arguments.format](standings, people, title, points, arguments.partial)
-    out = arguments.out or Path(f"{arguments.name}-{arguments.format}.csv")
+    out = arguments.out or Path(f"{name}-{arguments.format}.csv")
     made.write(out)
     for line in made.told:
         print(line)
@@ -102,7 +104,7 @@ def _title(name: str) -> str:
     try:
         return source.find(name).title
     except source.BadSource:
-        return name
+        return Path(name).name
 
 
 def _points(name: str) -> float:
