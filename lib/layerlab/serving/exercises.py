@@ -14,9 +14,10 @@ from layerlab.grading.source import FILE, BadSource, read
 FOLDER = "assignments"  # of the book
 MARK = "# Made when the book is built, from"
 TEACHERS = """\
-:::{warning}
-**Teacher's edition.** This page holds solutions, hidden tests and rubrics, folded.
-`layerlab build` makes the students'.
+:::{admonition} Teacher's edition
+:class: warning
+
+This page holds solutions, hidden tests and rubrics, folded. `layerlab build` makes the students' page.
 :::"""
 
 
