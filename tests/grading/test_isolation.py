@@ -450,7 +450,7 @@ def test_a_container_engine_runs_the_same_runner_and_its_container_is_ended(engi
         ("--network", "none"),
         ("--cap-drop", "ALL"),
         ("--security-opt", "no-new-privileges"),
-        ("--pids-limit", "14"),
+        ("--pids-limit", "13"),
         ("--memory", "200000000"),
         ("--memory-swap", "200000000"),
         ("--user", "61184:61184"),

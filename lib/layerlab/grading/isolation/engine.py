@@ -17,8 +17,8 @@ PATIENCE = 30.0  # seconds for the engine to end a container
 class Engine:
     """One container for each submission, from an image with Python and the libraries, and without layerlab.
 
-    The engine itself limits memory and processes; it does not say how much of them was used. Withheld modules are
-    refused to imports, but lie in the image.
+    The engine itself limits memory, which the files count towards, and processes; how much was used is not known.
+    Withheld modules are refused to imports, but lie in the image.
     """
 
     def __init__(self, program: str, image: str) -> None:
@@ -40,11 +40,12 @@ class Engine:
     def command(self, limits: Limits, withheld: Sequence[str], container: str) -> list[str]:
         """The whole command line."""
         memory = str(limits.memory_mb * MB)
-        options = [self.program, "run", "--rm", "--interactive", "--init", "--name", container]
+        options = [self.program, "run", "--rm", "--interactive", "--name", container]
         options += ["--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-        options += ["--pids-limit", str(limits.processes + 2), "--memory", memory, "--memory-swap", memory]
+        options += ["--pids-limit", str(limits.processes + 1), "--memory", memory, "--memory-swap", memory]
+        options += ["--ulimit", f"nofile={limits.open_files}:{limits.open_files}", "--ulimit", "core=0:0"]
         options += ["--cpus", "1", "--user", USER, "--hostname", "sandbox", "--ipc", "private"]
-        tmpfs = f"/tmp:rw,nosuid,nodev,size={limits.disk_mb * MB},nr_inodes={limits.files},mode=1777"
+        tmpfs = f"/tmp:rw,nosuid,nodev,size={limits.disk_mb * MB},mode=1777"
         options += ["--tmpfs", tmpfs, "--workdir", "/tmp"]
         for name, value in (ENVIRONMENT | {"HOME": "/tmp"}).items():
             if name != "PATH":

@@ -135,7 +135,7 @@ class Sandbox:
     def _exchange(self, data: bytes, seconds: float, at: str) -> Any:
         """One message for another, within the time; all that can go wrong is a reason to stop."""
         begin = time.monotonic()
-        left = self.limits.wall_seconds - self._wall
+        left = self.limits.wall_seconds - self._wall if self._ready else seconds
         try:
             return wire.unpack(self._channel.exchange(data, min(seconds, left)))
         except TimeoutError:

@@ -31,7 +31,7 @@ ITEMS = 1_000_000  # values in one message
 ODD_KEYS = 10_000  # dict keys that are not strings: their hashes can be made to collide
 ARRAYS = 10_000
 HEAD_BYTES = 32_000_000
-HEX_DIGITS = 10_000  # of one large int
+HEX_DIGITS = 3_500  # of one large int: Python prints none with more than 4300 decimal digits
 SMALL = 1 << 63  # larger ints travel in hexadecimal: decimal conversion takes quadratic time
 KINDS = "biufc"
 # exactly what numpy writes for these kinds; its own reader would evaluate the header as Python
