@@ -1,6 +1,7 @@
 """Every assignment: the key earns all points inside its budget, and each wrong idea loses just the points it should."""
 
-from dataclasses import dataclass
+import ast
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from layerlab.grading.assignments import Assignment
 from layerlab.grading.grader import limits_of
 from layerlab.grading.isolation import Limits, Sandbox
 from layerlab.grading.judge import judge
-from layerlab.grading.source import used, without_markers, without_solutions
+from layerlab.grading.source import bound, used, without_markers, without_solutions
 
 TOP = Path(__file__).parents[2] / "exercises"
 SOURCES = {path.parent.name: source.read(path) for path in sorted(TOP.glob(f"*/{source.FILE}"))}
@@ -60,6 +61,35 @@ def marked(made, cells, student, backend, limits=None):
     return found, {mark.grade_id: mark for mark in found.marks if mark.score is not None}
 
 
+def touched(made, mutant):
+    """The assignment and the key with only what a wrong answer can make a difference to.
+
+    What a changed cell binds, and what is made from that, changes; of the tests those stay that ask for it, and of the
+    cells those that these need. The rest does as it does for the key.
+    """
+    cells = dict(answered(made, {mutant.question: mutant.code}))
+    changed = bound(made.cell(mutant.question).source) | bound(mutant.code)
+    for code in cells.values():
+        if used(code) & changed:
+            changed |= bound(code)
+    asked = {cell.id: wanted(made, cell) for cell in made.cells if cell.tests}
+    tests = {grade_id for grade_id, names in asked.items() if names & changed}
+    needed = set().union(*(asked[grade_id] for grade_id in tests))
+    kept = {}
+    for label, code in reversed(cells.items()):
+        if bound(code) & needed:
+            needed |= used(code)
+            kept[label] = code
+    smaller = tuple(cell for cell in made.cells if not cell.tests or cell.id in tests)
+    return replace(made, cells=smaller), list(reversed(kept.items()))
+
+
+def wanted(made, cell):
+    """The names that a tests cell asks for, itself or by a visible check."""
+    strings = {node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)}
+    return used(cell.source) | {e.answer for e in Assignment(made.name).exercises if e.name in strings}
+
+
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_key_earns_all_points_and_stays_inside_its_budget(name, student, backend):
@@ -81,8 +111,8 @@ def test_what_is_handed_out_earns_nothing(name, backend):
 
 @pytest.mark.parametrize(("name", "mutant"), MUTANTS, ids=[f"{name}-{m.question}-{m.idea}" for name, m in MUTANTS])
 def test_a_wrong_idea_loses_its_points_and_no_others(name, mutant, backend):
-    made = SOURCES[name]
-    _, marks = marked(made, answered(made, {mutant.question: mutant.code}), "ada", backend)
+    made, cells = touched(SOURCES[name], mutant)
+    _, marks = marked(made, cells, "ada", backend, limits_of(SOURCES[name]))
     assert {grade_id for grade_id, mark in marks.items() if mark.score == 0} == set(mutant.loses)
     assert mutant.loses, "a wrong answer that loses nothing is no wrong answer"
     shown = "\n".join(marks[grade_id].visible for grade_id in mutant.loses)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -150,7 +151,7 @@ def _all(grading: Grading, todo: list[Submission], out: Path, jobs: int) -> Iter
         return
     left = {submission.student: submission for submission in todo}
     try:
-        work = (delayed(_one)(grading, submission, out) for submission in todo)
+        work = (delayed(_in_worker)(os.getpid(), grading, submission, out) for submission in todo)
         for result in Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(work):
             left.pop(result.student)
             yield result
@@ -168,12 +169,30 @@ def _alone(grading: Grading, submission: Submission, out: Path) -> Result:
     if kept is not None and kept.digest == grading.digest(submission):
         return kept
     try:
-        work = [delayed(_one)(grading, submission, out), delayed(os.getpid)()]
+        work = [delayed(_in_worker)(os.getpid(), grading, submission, out), delayed(os.getpid)()]
         result: Result = Parallel(n_jobs=2)(work)[0]
         return result
     except BrokenProcessPool:
         reason = "the process that graded it ended without a word: is there enough memory?"
         return _write(out, _not_graded(grading, submission, reason))
+
+
+def _in_worker(parent: int, grading: Grading, submission: Submission, out: Path) -> Result:
+    """Grade one submission in a process that the grader started."""
+    _end_with(parent)
+    return _one(grading, submission, out)
+
+
+@cache
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: nobody holds the lock any more under which it writes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="layerlab-parent", daemon=True).start()
 
 
 def _one(grading: Grading, submission: Submission, out: Path) -> Result:

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import os
 import re
+import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ class Source:
     def answers(self) -> frozenset[str]:
         """Every name that the answers to programming questions define: what the tests ask the student's code for."""
         code = (cell.source for cell in self.cells if cell.kind == "code" and cell.solution)
-        return frozenset().union(*map(bound, code))
+        return frozenset().union(*(bound(text, imports=False) for text in code))
 
     def cell(self, grade_id: str) -> Cell:
         """The cell of that id. Raises KeyError."""
@@ -171,31 +172,30 @@ def without_markers(text: str) -> str:
     return "\n".join(line for line in lines if not re.search(rf"\b(BEGIN|END) ({SOLUTION}|{HIDDEN})\b", line))
 
 
-def bound(code: str) -> set[str]:
-    """The names that code binds at its top level; none if it cannot be parsed."""
+def bound(code: str, *, imports: bool = True) -> set[str]:
+    """The names that code binds at its top level, with `imports` or without; none if it cannot be parsed."""
     try:
-        tree = ast.parse(code)
+        table = symtable.symtable(code, "<cell>", "exec")
     except SyntaxError:
         return set()
-    return set(_bound(tree.body))
+    return {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if (symbol.is_assigned() and not symbol.is_imported()) or (imports and symbol.is_imported())
+    }
 
 
 def used(code: str) -> set[str]:
-    """Every name that code reads, at any depth."""
-    tree = ast.parse(code)
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    """The names that code reads from its notebook, in functions too; their parameters and own variables are none."""
+    return set(_used(symtable.symtable(code, "<cell>", "exec")))
 
 
-def _bound(body: list[ast.stmt]) -> Iterator[str]:
-    for statement in body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield statement.name
-        elif isinstance(statement, ast.Import | ast.ImportFrom):
-            yield from ((alias.asname or alias.name).partition(".")[0] for alias in statement.names)
-        else:
-            for node in ast.walk(statement):
-                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                    yield node.id
+def _used(table: symtable.SymbolTable) -> Iterator[str]:
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() if table.get_type() == "module" else symbol.is_global():
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _used(inner)
 
 
 def _folders() -> list[Path]:
