@@ -107,7 +107,7 @@ def _seed_ignored(answer: Answer) -> bool:
 def exercise(variant: SimpleNamespace) -> Exercise:
     p, q, seed = variant.p, variant.q, variant.seed % 10_000
 
-    def tried(title: str, p: int, q: int, n: int, draws: int = 200) -> Visible:
+    def tried(title: str, p: int, q: int, n: int, draws: int = 120) -> Visible:
         return Visible(
             title.format(p=p, q=q, n=n, draws=draws),
             lambda: (p, q, n, draws, seed),

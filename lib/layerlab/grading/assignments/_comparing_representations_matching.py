@@ -44,19 +44,18 @@ def _in_turn(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def shuffled_units(seed: int, n: int, units: int, dead: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """A layer, and its units in another order, rescaled, with signs and noise of their own, so that greed is punished.
+    """A layer, and another whose units are noisy sums of two of its units each, in another order and of other sizes.
 
-    All units share a common part, and so correlate with each other; one is the negative of its partner. dead: unit 1 of
-    the first layer is 0 throughout.
+    Each unit has two candidates that are nearly as good, and every fourth of the second layer's has its sign turned: so
+    who is greedy, or drops signs, pairs otherwise. dead: unit 1 of the first layer is 0 throughout.
     """
     rng = np.random.default_rng([seed, 2])
-    base = rng.standard_normal((n, units)) + 1.5 * rng.standard_normal((n, 1))
-    noise = rng.uniform(0.3, 1.6, units)
-    x, y = (base + noise * rng.standard_normal((n, units)) for _ in range(2))
-    y[:, 0] *= -1
+    x = rng.standard_normal((n, units)) + 0.7 * rng.standard_normal((n, 1))
+    y = x + 0.9 * np.roll(x, 1, axis=1) + 0.8 * rng.standard_normal((n, units))
+    y[:, ::4] *= -1
     order = rng.permutation(units)
-    y = y[:, order] * rng.uniform(0.1, 10, units) + rng.uniform(-3, 3, units)
-    x = x * rng.uniform(0.1, 10, units) + 2
+    y = y[:, order] * rng.uniform(0.1, 10, units) + rng.uniform(-9, 9, units)
+    x = x * rng.uniform(0.1, 10, units) + rng.uniform(-9, 9, units)
     if dead:
         x[:, 1] = 0
     return x, y
