@@ -113,8 +113,7 @@ def _known(cell: Cell, ours: Any, found: HandedIn, mark: Mark | None) -> Any:
     if cell.manual:
         pictures = harmless.attachments(first["attachments"]) if first else {}
         shown = _text(first, pictures) if first else f"*{MISSING}*"
-        made = v4.new_markdown_cell(shown, metadata=metadata)
-        return made | {"attachments": pictures} if pictures else made
+        return v4.new_markdown_cell(shown, metadata=metadata, **_attached(pictures))
     if cell.kind == "markdown":
         return v4.new_markdown_cell(ours["source"], metadata=metadata)
     if cell.tests:
@@ -140,8 +139,11 @@ def _added(cell: dict[str, Any], given: set[str]) -> Any:
     if cell["kind"] == "markdown" and cell["source"] in given:
         return v4.new_markdown_cell(cell["source"])
     pictures = harmless.attachments(cell["attachments"])
-    made = v4.new_markdown_cell(_text(cell, pictures))
-    return made | {"attachments": pictures} if pictures else made
+    return v4.new_markdown_cell(_text(cell, pictures), **_attached(pictures))
+
+
+def _attached(pictures: dict[str, dict[str, str]]) -> dict[str, Any]:
+    return {"attachments": pictures} if pictures else {}
 
 
 def _text(cell: dict[str, Any], pictures: dict[str, dict[str, str]]) -> str:

@@ -5,12 +5,14 @@ What a person gave stays: grading again changes automatic scores, never a manual
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from layerlab.grading import autograded, handout
@@ -35,6 +37,7 @@ def record(results: Iterable[Result], course: Path, source: Source, submissions:
 
     Raises RuntimeError without nbgrader, ValueError where the gradebook knows other cells than the source.
     """
+    _nbgrader()
     if not (course / "source" / source.name / f"{source.name}.ipynb").is_file():
         handout.build_course(source, course)
     with opened(course) as gradebook:
@@ -61,15 +64,13 @@ def opened(course: Path) -> Iterator[Any]:
 
     Raises RuntimeError without nbgrader, or where the database is an older nbgrader's.
     """
-    try:
-        from nbgrader.api import Gradebook
-        from sqlalchemy.exc import OperationalError
-    except ImportError:
-        raise RuntimeError(LACKING) from None
+    api = _nbgrader()
+    from sqlalchemy.exc import OperationalError
+
     folder = _folder(course)
     try:
         with _scripts_on_path():  # to make a database nbgrader runs `alembic`, which lies beside this Python
-            gradebook = Gradebook(folder.db_url, folder.course_id)
+            gradebook = api.Gradebook(folder.db_url, folder.course_id)
         with gradebook:
             yield gradebook
     except OperationalError as error:
@@ -77,6 +78,14 @@ def opened(course: Path) -> Iterator[Any]:
             f"the gradebook {folder.db_url} cannot be used ({error.orig}); if an older nbgrader made it, keep a copy "
             f"and run `nbgrader db upgrade` in {course}"
         ) from None
+
+
+def _nbgrader() -> ModuleType:
+    """nbgrader's module `api`, where it is installed."""
+    try:
+        return importlib.import_module("nbgrader.api")
+    except ImportError:
+        raise RuntimeError(LACKING) from None
 
 
 @contextmanager
@@ -89,8 +98,8 @@ def _scripts_on_path() -> Iterator[None]:
         os.environ["PATH"] = before
 
 
-def _config(course: Path) -> Any:
-    """The course's own settings, with its folder as the root."""
+def configuration(course: Path) -> Any:
+    """nbgrader's settings of a course folder, as nbgrader_config.py has them, with the folder itself as the root."""
     from traitlets.config import Config, PyFileConfigLoader
 
     name = "nbgrader_config.py"
@@ -102,7 +111,7 @@ def _config(course: Path) -> Any:
 def _folder(course: Path) -> Any:
     from nbgrader.coursedir import CourseDirectory
 
-    return CourseDirectory(config=_config(course))
+    return CourseDirectory(config=configuration(course))
 
 
 def _prepared(gradebook: Any, course: Path, source: Source) -> None:
@@ -138,7 +147,7 @@ def _generate(course: Path, source: Source) -> None:
     folder = _folder(course)
     folder.assignment_id = source.name
     try:
-        GenerateAssignment(coursedir=folder, config=_config(course)).start()
+        GenerateAssignment(coursedir=folder, config=configuration(course)).start()
     except NbGraderException as error:
         raise ValueError(f"nbgrader could not generate the assignment {source.name} in {course}: {error}") from None
 
@@ -154,9 +163,10 @@ def _record(gradebook: Any, course: Path, source: Source, result: Result, found:
     now = autograded.texts_of(notebook)
     marks = {mark.grade_id: mark for mark in result.marks}
     cells = {cell.id: cell for cell in source.cells if cell.grade}
+    graded = result.status == GRADED and found.readable
     for grade in gradebook.find_submission_notebook(name, name, student).grades:
         cell, mark = cells[grade.name], marks.get(grade.name)
-        blank = cell.manual and result.status == GRADED and not autograded.answered(source, found, cell)
+        blank = cell.manual and graded and not autograded.answered(source, found, cell)
         _grade(grade, mark, blank=blank, same=before.get(cell.id) == now.get(cell.id) or not cell.manual)
         if cell.manual:
             gradebook.find_comment(cell.id, name, name, student).auto_comment = "No response." if blank else None
@@ -197,7 +207,7 @@ def _penalise(course: Path, name: str, student: str, notebook: Any) -> None:
     from nbgrader.preprocessors import AssignLatePenalties
 
     place = {"notebook": name, "assignment": name, "student": student, "db_url": _folder(course).db_url}
-    AssignLatePenalties(config=_config(course)).preprocess(notebook, {"nbgrader": place})
+    AssignLatePenalties(config=configuration(course)).preprocess(notebook, {"nbgrader": place})
 
 
 def _copy(there: Path, here: Path) -> None:
