@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,7 @@ from layerlab.grading.isolation import (
     StudentError,
     choice,
     choose,
+    seccomp,
     watch,
 )
 from layerlab.grading.isolation.backends import INSIDE, site_folders
@@ -30,9 +32,9 @@ from layerlab.grading.isolation.cells import compiled
 ROOT = Path(__file__).resolve().parents[2]
 TIGHT = Limits(
     cpu_seconds=20,
-    wall_seconds=20,
-    call_seconds=5,
-    cell_seconds=6,
+    wall_seconds=60,
+    call_seconds=30,
+    cell_seconds=30,
     memory_mb=200,
     output_kb=4,
     processes=12,
@@ -262,21 +264,22 @@ def test_what_goes_too_far_is_stopped_with_its_reason(backend, code, says):
     assert says in said
 
 
+RAN, TOOK = "it ran longer than 0.5 s", "it took longer than 4 s by the clock"
 HANGING = {
-    "loop": "while True: pass",
-    "sleep": "import time; time.sleep(99)",
-    "regular expression": "import re; re.match('(a+)+$', 'a' * 40 + 'b')",
-    "stopped process": "import os; os.kill(os.getpid(), 19)",
-    "fork bomb that insists": "import os\nwhile True:\n  try: os.fork()\n  except OSError: pass",
-    "error that never ends": "class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E",
-    "stolen requests": "import os\nfor d in range(50, 80):\n  try: os.read(d, 99)\n  except OSError: pass",
+    "loop": ("while True: pass", RAN),
+    "sleep": ("import time; time.sleep(99)", TOOK),
+    "regular expression": ("import re; re.match('(a+)+$', 'a' * 40 + 'b')", RAN),
+    "stopped process": ("import os; os.kill(os.getpid(), 19)", TOOK),
+    "fork bomb that insists": ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", RAN),
+    "error that never ends": ("class E(Exception):\n  def __str__(self):\n    while True: pass\nraise E", RAN),
+    "stolen requests": ("import os\nfor d in range(50, 80):\n  try: os.read(d, 99)\n  except OSError: pass", TOOK),
 }
 
 
-@pytest.mark.parametrize("code", HANGING.values(), ids=HANGING.keys())
-def test_what_hangs_is_stopped_in_time(backend, code):
+@pytest.mark.parametrize(("code", "says"), HANGING.values(), ids=HANGING.keys())
+def test_what_hangs_is_stopped_in_time(backend, code, says):
     begin = time.monotonic()
-    assert outcome(backend, code, BRIEF) == "Stopped: it ran longer than 0.5 s"
+    assert outcome(backend, code, BRIEF) == f"Stopped: {says}"
     assert time.monotonic() - begin < 15
 
 
@@ -294,7 +297,7 @@ def test_a_call_that_hangs_names_the_function_and_ends_the_sandbox(backend):
     ("limits", "code", "says"),
     [
         ({"wall_seconds": 1.0}, "import time; time.sleep(30)", "longer than 1 s in all"),
-        ({"cpu_seconds": 1.0, "cell_seconds": 15}, "while True: pass", "more than 1 s of CPU time"),
+        ({"cpu_seconds": 1.0}, "while True: pass", "more than 1 s of CPU time"),
         ({"message_mb": 1}, "pass\n", None),
     ],
 )
@@ -361,10 +364,13 @@ def test_a_new_user_namespace_would_give_rights_back_and_is_refused(sandbox):
 
 
 def test_waiting_warm_costs_no_time_and_use_is_counted(backend):
-    with Sandbox(backend, Limits(**(vars(TIGHT) | {"wall_seconds": 2.0}))) as sandbox:
-        time.sleep(2.5)
+    with Sandbox(backend, TIGHT) as sandbox:
+        time.sleep(0.5)
+        assert sandbox.usage.wall_seconds == 0
+        begin = time.monotonic()
         run(sandbox, "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass")
-    assert 0.3 <= sandbox.usage.wall_seconds <= 2
+        elapsed = time.monotonic() - begin
+    assert 0.3 <= sandbox.usage.wall_seconds <= elapsed
     assert sandbox.usage.cpu_seconds >= 0.3
     assert 10 < sandbox.usage.memory_mb < 200
 
@@ -487,3 +493,15 @@ def test_what_is_missing_is_said_with_what_to_do(engine, monkeypatch):
 def test_a_limit_that_is_none_is_refused(name):
     with pytest.raises(ValueError, match=name):
         Limits(**{name: 0})
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_the_filter_of_system_calls_skips_to_its_own_steps_only(machine):
+    code = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
+    assert all(place + 1 + max(yes, no) < len(code) for place, (_, yes, no, _) in enumerate(code))
+    assert code[-1] == (seccomp.RETURN, 0, 0, seccomp.ALLOW)
+
+
+def test_a_machine_whose_system_calls_are_not_known_is_refused():
+    with pytest.raises(OSError, match="'m68k' are not known here, only those of x86_64, aarch64"):
+        seccomp.program("m68k")

@@ -60,7 +60,7 @@ def limits_of(source: Source, cpu_seconds: float | None = None) -> Limits:
     """
     cpu = cpu_seconds or max(30.0, SLOWER * 60 * source.budget.cpu_minutes)
     memory = int(max(512, 1.5 * source.budget.memory_mb))
-    return Limits(cpu_seconds=cpu, wall_seconds=2 * cpu, cell_seconds=cpu, memory_mb=memory)
+    return Limits(cpu_seconds=cpu, wall_seconds=4 * cpu, cell_seconds=cpu, memory_mb=memory)
 
 
 def grade(
@@ -211,7 +211,7 @@ def _graded(grading: Grading, submission: Submission) -> Result:
     def sandbox() -> Sandbox:
         return Sandbox(grading.backend, grading.limits, source.withheld)
 
-    limit = 2 * grading.limits.wall_seconds
+    limit = 1.5 * grading.limits.wall_seconds
     try:
         found = judge(source, code.cells, submission.student, sandbox, secret=grading.secret, seconds=limit)
     except Exception as error:  # whatever one submission brings about, the others are graded

@@ -29,6 +29,7 @@ from layerlab.grading.source import Cell, Source, bound, hidden_tests, used, wit
 
 STARTS = 10  # processes that one submission may use up
 TRIES = 2  # of them that one function may
+NOTES = 20  # on cells that stopped
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,10 @@ class _Answers:
                 self.close()
                 return
             if ran.error:
-                notes.append(f"{cell[0]} stopped with {ran.error}")
+                notes.append(f"{cell[0]} stopped with {ran.error[:300]}")
         if self._starts == 1 or not self.notes:
-            self.notes += notes
+            more = len(notes) - NOTES
+            self.notes += notes[:NOTES] + ([f"... and {more} more cells stopped"] if more > 0 else [])
 
     def close(self) -> None:
         if self._sandbox is not None:

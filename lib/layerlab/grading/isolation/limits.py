@@ -11,12 +11,12 @@ class Limits:
 
     cpu_seconds: float = 60.0  # all processes together, from the start of the interpreter
     wall_seconds: float = 120.0  # while the grader waits for it, in all
-    call_seconds: float = 10.0
-    cell_seconds: float = 60.0
+    call_seconds: float = 10.0  # of CPU time for one call; eight times as many by the clock, should it wait
+    cell_seconds: float = 60.0  # the same for one cell
     memory_mb: int = 1024  # all processes together
     output_kb: int = 64  # kept of what a cell prints; a thousand times as much is too much
     message_mb: int = 64  # of one answer
-    processes: int = 32
+    processes: int = 16
     open_files: int = 128  # of one process
     file_mb: int = 16  # one file
     disk_mb: int = 64  # all files
