@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -79,3 +80,50 @@ def test_a_wrong_idea_meets_its_hint_and_a_solution_passes_the_visible_checks(pa
     said = run_cell(page, tests, f"{VARIANT}\nimport sys\nprint(found, 'nbgrader' in sys.modules)")
     expect(said).to_contain_text(f"{variant_of(name, 'ada')} False")
     assert variant_of(name, "ada") != variant_of(name, "")
+
+
+@pytest.fixture
+def asked(page, hosted):
+    """A section whose figure waits for a prediction, and the question."""
+    page.goto(f"{hosted}projection/length.html")
+    page.wait_for_load_state("networkidle")
+    return page.locator("layerlab-predict[for]").first
+
+
+def commit_to(question):
+    question.locator("input").first.check()
+    question.get_by_role("button", name="Commit to it").click()
+
+
+def test_a_prediction_is_asked_before_the_figure_stays_in_the_browser_and_is_answered(page, asked):
+    figure = page.locator(f'layerlab-replay[name="{asked.get_attribute("for")}"] .ll-figure').first
+    answer = asked.locator(".ll-predict-answer")
+    expect(figure).to_be_hidden()
+    assert answer.get_attribute("open") is None
+    sent = []
+    page.on("request", lambda request: sent.append((request.method, request.post_data, urlsplit(request.url).query)))
+    page.on("websocket", lambda socket: sent.append(("WEBSOCKET", socket.url, "")))
+    commit_to(asked)
+    expect(figure).to_be_visible()
+    expect(answer.locator("> :not(summary)").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert {tuple(each) for each in sent} <= {("GET", None, "")}  # stored runs, as for every reader
+    assert page.context.cookies() == []
+    assert (
+        page.evaluate("() => Object.keys(localStorage).filter((key) => key.startsWith('layerlab:predict:')).length")
+        == 1
+    )
+
+
+def test_a_figure_that_two_questions_ask_about_waits_for_both(page, asked):
+    asked.evaluate("(one) => { const two = one.cloneNode(true); two.setAttribute('key', 'two'); one.after(two); }")
+    figure = page.locator(f'layerlab-replay[name="{asked.get_attribute("for")}"] .ll-figure').first
+    commit_to(asked)
+    expect(asked.locator(".ll-predict-said")).to_be_visible()
+    expect(figure).to_be_hidden()
+    commit_to(page.locator("layerlab-predict[key=two]"))
+    expect(figure).to_be_visible()
+    asked.get_by_role("button", name="Ask me again").click()
+    expect(figure).to_be_hidden()
+    page.get_by_role("button", name="Show it without predicting").click()
+    expect(figure).to_be_visible()

@@ -199,3 +199,12 @@ def test_every_assignment_is_in_the_table_of_contents_and_no_page_of_it_in_git(c
     assert sorted(listed) == sorted(["index", *names])
     rules = (checkout / ".gitignore").read_text().splitlines()
     assert rules.index("/book/assignments/*") < rules.index("!/book/assignments/index.md")
+
+
+def test_what_the_overview_says_of_wrong_answers_is_so(checkout):
+    """A wrong answer with a hint fails a visible check (tests/exercises/test_assignments.py): at most the others pass."""
+    files = sorted((checkout / "exercises").glob("*/mutants.yml"))
+    mutants = [mutant for path in files for mutant in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    without = sum(not mutant.get("hint") for mutant in mutants)
+    assert len(mutants) > 200
+    assert 0.07 < without / len(mutants) < 0.15
