@@ -134,11 +134,18 @@ def test_the_gradebooks_students_are_a_roster(gradebook):
     )
 
 
-def test_pages_lie_where_nbgrader_releases_them_from(tmp_path):
-    handed_in = tmp_path / "submitted" / "ada" / NAME
-    handed_in.mkdir(parents=True)
-    (handed_in / "timestamp.txt").write_text("2026-01-01 00:00:00 UTC")
-    (handed_in / "submission_secret.txt").symlink_to("/etc/hostname")
-    [path] = write_course(standings([result("ada")]), "Random projections", tmp_path)
-    assert path == tmp_path / "feedback" / "ada" / NAME / "final.html"
-    assert sorted(p.name for p in path.parent.iterdir()) == ["final.html", "timestamp.txt"]
+def test_pages_lie_where_nbgrader_releases_them_from_if_they_can_be_released(tmp_path):
+    for student in ("ada", "bob", "eve"):
+        handed_in = tmp_path / "submitted" / student / NAME
+        handed_in.mkdir(parents=True)
+        (handed_in / "timestamp.txt").write_text("2026-01-01 00:00:00 UTC")
+    (tmp_path / "submitted" / "ada" / NAME / "submission_secret.txt").write_text("kestrel")
+    (tmp_path / "submitted" / "bob" / NAME / "submission_secret.txt").symlink_to("/etc/hostname")
+    three = standings([result("ada"), result("bob"), result("eve")])
+    paths = write_course(three, "Random projections", tmp_path)
+    feedback = tmp_path / "feedback"
+    assert paths == [feedback / "ada" / NAME / "final.html", feedback / NAME / "bob.html", feedback / NAME / "eve.html"]
+    assert sorted(path.name for path in paths[0].parent.iterdir()) == [
+        "final.html", "submission_secret.txt", "timestamp.txt",
+    ]  # fmt: skip
+    assert "kestrel" not in paths[0].read_text()

@@ -57,23 +57,25 @@ def write(standings: Iterable[Standing], title: str, folder: Path) -> list[Path]
 
 
 def write_course(standings: Iterable[Standing], title: str, course: Path) -> list[Path]:
-    """Write the pages where `nbgrader release_feedback` takes them from, inside a course folder; the paths.
+    """Write the pages into a course folder of nbgrader: feedback/ASSIGNMENT/STUDENT.html; the paths.
 
-    That is `feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html`, beside the submission's time and secret, by which nbgrader
-    gives a page to nobody but the one who handed in.
+    Where a submission came through nbgrader's exchange, its page goes to feedback/STUDENT/ASSIGNMENT/NOTEBOOK.html
+    instead, beside the submission's time and secret: from there `nbgrader release_feedback` gives it to nobody but the
+    one who handed in. (That command stops at a page without a secret, so others must not lie there.)
     """
     paths = []
     for standing in standings:
         result = standing.result
         place = Path(file_name(result.student)) / result.assignment
-        folder = course / "feedback" / place
-        notebook = file_name(Path(result.file).stem) if result.file.endswith(".ipynb") else result.assignment
-        paths.append(folder / f"{notebook}.html")
-        put(paths[-1], page(standing, title))
-        for name in ("timestamp.txt", "submission_secret.txt"):
-            kept = course / "submitted" / place / name
-            if kept.is_file() and not kept.is_symlink():
-                shutil.copyfile(kept, folder / name)
+        kept = [course / "submitted" / place / name for name in ("timestamp.txt", "submission_secret.txt")]
+        if all(path.is_file() and not path.is_symlink() for path in kept):
+            notebook = Path(result.file).stem if result.file.endswith(".ipynb") else result.assignment
+            paths.append(course / "feedback" / place / f"{file_name(notebook)}.html")
+            put(paths[-1], page(standing, title))
+            for path in kept:
+                shutil.copyfile(path, paths[-1].with_name(path.name))
+        else:
+            paths += write([standing], title, course / "feedback" / result.assignment)
     return paths
 
 
