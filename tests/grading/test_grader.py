@@ -13,7 +13,7 @@ from layerlab.cli import main
 from layerlab.grading import grader, isolation, source
 from layerlab.grading.isolation import Limits
 from layerlab.grading.isolation.backends import Backend
-from layerlab.grading.results import Mark, Result
+from layerlab.grading.results import Mark, Result, kept
 from layerlab.grading.submissions import collect
 
 TOY = Path(__file__).parent / "toy"
@@ -76,7 +76,7 @@ def test_results_are_kept_and_taken_from_there_while_nothing_changes(grading, tm
     again, told = graded()
     assert again == first
     assert set(told.values()) == {True}
-    assert grader.results(out) == first
+    assert kept(out) == first
 
     hand_in(tmp_path / "in", "bob", "distances = 3")
     (out / "ada.json").write_text("damaged")
@@ -140,9 +140,9 @@ def test_whatever_fails_for_a_submission_it_has_a_reason(grading, tmp_path):
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path):
-    kept = grader.secret(tmp_path / "new")
-    assert len(kept) == 32
-    assert grader.secret(tmp_path / "new") == kept
+    made = grader.secret(tmp_path / "new")
+    assert len(made) == 32
+    assert grader.secret(tmp_path / "new") == made
     path = tmp_path / "new" / grader.KEY
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.write_bytes(b"short")
@@ -168,8 +168,8 @@ def test_the_command_grades_and_says_what_it_did(tmp_path, capsys, monkeypatch, 
     said = capsys.readouterr().out
     assert "'ada': 3 of 8 points, 2 to be given by hand" in said
     assert "1 graded, 0 not graded." in said
-    kept = Result.from_json((tmp_path / "graded" / "toy" / "ada.json").read_text())
-    assert kept.score == 3
+    result = Result.from_json((tmp_path / "graded" / "toy" / "ada.json").read_text())
+    assert result.score == 3
     assert main(["grade", str(TOY), "in", "--jobs", "1", *unsafe]) == 0
     assert "graded before" in capsys.readouterr().out
 

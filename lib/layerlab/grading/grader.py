@@ -23,7 +23,8 @@ from layerlab.grading.judge import judge
 from layerlab.grading.merging import merged, notebook_cells
 from layerlab.grading.results import GRADED, NOT_GRADED, Result
 from layerlab.grading.source import Source
-from layerlab.grading.submissions import Submission, Unreadable, is_id
+from layerlab.grading.standing import file_name
+from layerlab.grading.submissions import Submission, Unreadable
 
 SLOWER = 3.0  # than the key a student's code may be
 KEY = ".grading-key"  # the file with the secret from which the hidden inputs are drawn
@@ -101,21 +102,8 @@ def secret(folder: Path) -> bytes:
 
 
 def result_file(out: Path, student: str) -> Path:
-    """Where the result of a student's submission is kept; an id that is no file name gets a name of its own."""
-    if is_id(student):
-        return out / f"{student}.json"
-    return out / f"_{hashlib.sha256(student.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}.json"
-
-
-def results(out: Path) -> list[Result]:
-    """All results that are kept in a folder, by student; a damaged one raises ValueError."""
-    kept = []
-    for path in sorted(out.glob("*.json")):
-        try:
-            kept.append(Result.from_json(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}; delete it and grade again") from None
-    return kept
+    """Where the result of a student's submission is kept."""
+    return out / f"{file_name(student)}.json"
 
 
 def _grade(

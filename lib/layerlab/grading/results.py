@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 GRADED, NOT_GRADED = "graded", "not graded"
@@ -71,8 +72,19 @@ class Result:
     def from_json(cls, text: str) -> Result:
         """Read what `to_json` wrote. Raises ValueError if it is anything else."""
         try:
-            kept: dict[str, Any] = json.loads(text)
-            marks = tuple(Mark(**mark) for mark in kept.pop("marks"))
-            return cls(**kept | {"marks": marks, "notes": tuple(kept["notes"])})
+            found: dict[str, Any] = json.loads(text)
+            marks = tuple(Mark(**mark) for mark in found.pop("marks"))
+            return cls(**found | {"marks": marks, "notes": tuple(found["notes"])})
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"this is not the result of a grading: {error}") from None
+
+
+def kept(folder: Path) -> list[Result]:
+    """All results that are kept in a folder, by file; a damaged one raises ValueError."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(Result.from_json(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}; delete it and grade again") from None
+    return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from layerlab.grading.results import GRADED, Mark, Result
+from layerlab.grading.results import GRADED, Mark, Result, kept
 from layerlab.grading.submissions import is_id
 
 
@@ -87,9 +87,7 @@ def read_results(folder: Path) -> list[Result]:
 
     Raises ValueError if there is none, or if a file is no result of a grading.
     """
-    from layerlab.grading.grader import results
-
-    if not (found := results(folder)):
+    if not (found := kept(folder)):
         raise ValueError(f"{folder} holds no results: run `layerlab grade` first, or name its folder with --results")
     return sorted(found, key=lambda result: result.student)
 
