@@ -64,6 +64,14 @@ def test_nobody_is_left_out_in_silence():
         )
 
 
+def test_whom_the_gradebook_knows_only_since_they_were_graded_is_told():
+    roster = Roster((*ROSTER.people, Person("adda")))
+    told = exports.canvas([DONE, standing("adda", 3.0, 2.0, 1.0)], roster, TITLE, 9.0).told
+    assert "adda: the roster has the id alone: is it the right one?" in told
+    only_ids = Roster((Person("ada"), Person("adda")))
+    assert exports.canvas([DONE], only_ids, TITLE, 9.0).told == ("adda: no submission; the mark is left empty",)
+
+
 def test_a_partial_total_is_given_only_when_asked_for_and_told():
     made = exports.canvas(ALL, ROSTER, TITLE, 9.0, partial=True)
     assert [row[-1] for row in rows(made)[2:]] == ["7.5", "3", "", ""]

@@ -154,10 +154,14 @@ def _lines(standings: Sequence[Standing], roster: Roster | None, partial: bool) 
         lines = [_Line(person, handed_in.get(person.id), True) for person in roster.people]
         lines += [_Line(Person(student), by_student[student], False) for student in unknown]
     told = []
+    named = roster is not None and any(person.name != person.id for person in roster.people)
     for line in lines:
         who = legible(line.person.name, "")
         if not line.listed:
             told.append(f"not on the roster: {who} (only the plain table has them)")
+        elif named and line.person.name == line.person.id and line.standing:
+            # a gradebook takes in whoever is graded, under an id that may be mistyped
+            told.append(f"{who}: the roster has the id alone: is it the right one?")
         if note := _note(line, partial):
             told.append(f"{who}: {note}")
     if len({tuple((mark.grade_id, mark.points) for mark in s.marks) for s in standings if s.graded}) > 1:
