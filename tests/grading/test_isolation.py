@@ -498,7 +498,7 @@ def test_a_limit_that_is_none_is_refused(name):
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter_of_system_calls_skips_to_its_own_steps_only(machine):
     code = list(struct.iter_unpack("=HBBI", seccomp.program(machine)))
-    assert all(place + 1 + max(yes, no) < len(code) for place, (_, yes, no, _) in enumerate(code))
+    assert all(place + 1 + max(yes, no) < len(code) for place, (_, yes, no, _) in enumerate(code[:-1]))
     assert code[-1] == (seccomp.RETURN, 0, 0, seccomp.ALLOW)
 
 

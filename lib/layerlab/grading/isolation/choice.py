@@ -51,7 +51,8 @@ def _tried_bubblewrap(program: str | None) -> tuple[Backend | None, str]:
         return None, f"bubblewrap is not installed: {INSTALL}"
     backend = Bubblewrap(program)
     why = _trial(backend)
-    return (None, f"bubblewrap does not work here ({why}): {ALLOW}") if why else (backend, "")
+    hint = "a newer bubblewrap is needed" if "Unknown option" in why else ALLOW
+    return (None, f"bubblewrap does not work here ({why}): {hint}") if why else (backend, "")
 
 
 @functools.cache

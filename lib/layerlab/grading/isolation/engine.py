@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import uuid
@@ -56,11 +57,8 @@ class Engine:
         return [*options, "--entrypoint", "python3", self.image, "-I", "/runner/runner.py", argument]
 
     def _quietly(self, *arguments: str) -> None:
-        subprocess.run(
-            [self.program, *arguments],
-            check=False,
-            timeout=PATIENCE,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        nothing = subprocess.DEVNULL
+        # an engine that does not answer must not keep the grader from the next submission
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            command = [self.program, *arguments]
+            subprocess.run(command, check=False, timeout=PATIENCE, stdin=nothing, stdout=nothing, stderr=nothing)
