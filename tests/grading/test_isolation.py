@@ -391,6 +391,16 @@ def test_a_sandbox_ends_with_its_grader(backend):
     assert not any(watch._runs(pid) for pid in pids)
 
 
+def test_a_machines_own_files_are_never_counted_as_a_sandboxs():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            assert watch.tree(process.pid) == [process.pid]
+            assert os.statvfs("/").f_files > 0
+            assert watch.inodes(process.pid, "/") == 0
+        finally:
+            process.kill()
+
+
 def test_without_isolation_the_limits_and_the_end_are_the_same():
     backend = choose(unsafe=True)
     assert "none" in backend.name

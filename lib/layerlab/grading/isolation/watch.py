@@ -71,8 +71,8 @@ def shared_once(pid: int) -> float:
 
 
 def inodes(pid: int, folder: str) -> int:
-    """How many files lie in the file system at a folder as the innermost process sees it; 0 where it cannot be read."""
-    for each in reversed(tree(pid)):
+    """How many files lie in the file system at a folder as a process's descendants see it; 0 where none is left."""
+    for each in reversed(tree(pid)[1:]):  # the process itself sees the machine's folder
         try:
             files = os.statvfs(f"/proc/{each}/root{folder}")
         except OSError:
