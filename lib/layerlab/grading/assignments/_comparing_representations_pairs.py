@@ -12,6 +12,7 @@ from layerlab.grading.exercise import Answer, Exercise, Hint, Visible
 
 LETTERS = ("A", "B", "C", "D")
 WORDS = ("none", "cca", "cka", "both")
+MISSING, OTHER = -1e6, -2e6  # in the place of an entry that is not there, or is of another type
 
 
 def pairs(rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -67,7 +68,7 @@ def _noisy(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _few(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Nothing in common, and hardly more samples than units."""
+    """Nothing in common, and fewer samples than the two have units together."""
     p, q = (int(rng.integers(13, 16)) for _ in range(2))
     n = p + q - int(rng.integers(4, 6))
     x, y = (rng.standard_normal((n, width)) + rng.normal(size=width) for width in (p, q))
@@ -78,19 +79,19 @@ def _few(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(answer: Any, number: Callable[[Any], float]) -> np.ndarray:
-    """One number per letter; -1 where there is no entry. A single -2 for what is no dict."""
+    """One number per letter, MISSING where there is no entry. A single OTHER for what is no dict."""
     if not isinstance(answer, dict):
-        return np.array([-2.0])
-    return np.array([number(answer[letter]) if letter in answer else -1.0 for letter in LETTERS])
+        return np.array([OTHER])
+    return np.array([number(answer[letter]) if letter in answer else MISSING for letter in LETTERS])
 
 
 def _number(value: Any) -> float:
     plain = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    return float(value) if plain else -3.0
+    return float(value) if plain else OTHER
 
 
 def _word(value: Any) -> float:
-    return float(WORDS.index(value)) if isinstance(value, str) and value in WORDS else -3.0
+    return float(WORDS.index(value)) if isinstance(value, str) and value in WORDS else OTHER
 
 
 def _form(values: np.ndarray, wanted: str) -> str:
@@ -98,9 +99,9 @@ def _form(values: np.ndarray, wanted: str) -> str:
     if values.shape != (4,):
         return 'it should be a dict with an entry for each pair: {"A": ..., "B": ..., "C": ..., "D": ...}.'
     for letter, value in zip(LETTERS, values, strict=True):
-        if value == -1:
+        if value == MISSING:
             return f"pair {letter} has no entry."
-        if value == -3:
+        if value == OTHER:
             return f"the entry of pair {letter} should be {wanted}."
     return ""
 
@@ -140,7 +141,7 @@ def _no_dict(answer: Answer) -> bool:
 
 
 def _other_words(answer: Answer) -> bool:
-    return answer.values is not None and bool((answer.values == -3).any())
+    return answer.values is not None and bool(answer.values.shape == (4,) and (answer.values == OTHER).any())
 
 
 NO_DICT = Hint("dict", "Write a dict: one entry for each of the letters A, B, C and D.", _no_dict)
