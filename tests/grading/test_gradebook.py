@@ -2,6 +2,7 @@
 
 import base64
 import os
+import shutil
 import sys
 import time
 from dataclasses import replace
@@ -45,6 +46,8 @@ def course(made):
     with gradebook.opened(made) as book:
         for submission in book.assignment_submissions("toy"):
             book.remove_submission("toy", submission.student.id)
+    for step in ("submitted", "autograded", "feedback"):
+        shutil.rmtree(made / step, ignore_errors=True)
     return made
 
 
