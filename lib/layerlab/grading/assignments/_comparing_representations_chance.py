@@ -105,6 +105,7 @@ def _seed_ignored(answer: Answer) -> bool:
 
 
 def exercise(variant: SimpleNamespace) -> Exercise:
+    """Question 2b on one student's data."""
     p, q, seed = variant.p, variant.q, variant.seed % 10_000
 
     def tried(title: str, p: int, q: int, n: int, draws: int = 120) -> Visible:

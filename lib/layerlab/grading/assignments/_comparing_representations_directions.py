@@ -84,6 +84,7 @@ def _more_pairs(answer: Answer) -> bool:
 
 
 def exercise(variant: SimpleNamespace) -> Exercise:
+    """Question 1c on one student's data."""
     n, p, q, seed = variant.n, variant.p, variant.q, variant.seed
 
     def tried(title: str, x_first: bool, rank: int | None = None) -> Visible:

@@ -62,6 +62,7 @@ def shuffled_units(seed: int, n: int, units: int, dead: bool = False) -> tuple[n
 
 
 def exercise(variant: SimpleNamespace) -> Exercise:
+    """Question 4a on one student's data."""
     n, p, seed = variant.n, variant.p, variant.seed
 
     def tried(title: str, offset: int, samples: int, units: int, dead: bool = False) -> Visible:

@@ -28,6 +28,7 @@ def related(seed: int, n: int, p: int, q: int, rank: int | None = None) -> tuple
 
 
 def centred(x: np.ndarray) -> np.ndarray:
+    """x less the mean of each unit."""
     return x - x.mean(0)
 
 
@@ -70,6 +71,7 @@ def _scaled(function: Function, by: Callable[[int], float]) -> Function:
 
 
 def either(*recognised: Callable[[Answer], bool]) -> Callable[[Answer], bool]:
+    """Recognises what one of them recognises."""
     return lambda answer: any(one(answer) for one in recognised)
 
 
@@ -83,6 +85,7 @@ def _too_many(answer: Answer) -> bool:
 
 
 def exercise(variant: SimpleNamespace) -> Exercise:
+    """Question 1b on one student's data."""
     n, p, seed = variant.n, variant.p, variant.seed
     return Exercise(
         name="1b",
