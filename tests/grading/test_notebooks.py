@@ -60,10 +60,13 @@ def test_students_get_no_hidden_test_no_solution_and_no_rubric(toy):
     assert "editable" not in cells["1a"].metadata
 
 
-def test_no_heading_takes_the_place_of_a_mark_in_the_formgrader(toy):
-    assert "\n## 3a\n" in (TOY / "assignment.md").read_text()
-    texts = [cell.source for cell in notebooks.student(toy).cells if cell.cell_type == "markdown"]
-    assert [text.split("\n")[0] for text in texts if text.startswith("## ")][-1] == "## Question 3a"
+@pytest.mark.parametrize(("heading", "becomes"), [("3a", "Question 3a"), ("1a tests", "Question 1a tests"), ("3", "3")])
+def test_no_heading_takes_the_place_of_a_mark_in_the_formgrader(tmp_path, heading, becomes):
+    path = tmp_path / "toy" / "assignment.md"
+    path.parent.mkdir()
+    path.write_text((TOY / "assignment.md").read_text().replace("\n## 3a\n", f"\n## {heading}\n"))
+    texts = [cell.source for cell in notebooks.student(source.read(path)).cells if cell.cell_type == "markdown"]
+    assert [text.split("\n")[0] for text in texts if text.startswith("## ")][-1] == f"## {becomes}"
 
 
 def test_the_head_says_what_it_takes_and_what_is_withheld(toy):

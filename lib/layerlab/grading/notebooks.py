@@ -191,8 +191,8 @@ def _readable(source: Source, cell: Cell) -> str:
     cited = citations([top / "book" / "references.bib"]) if top and "{cite" in cell.source else {}
     text = Plain(_title, f"assignments/{source.name}", cited).text(cell.source)
     # a heading becomes an anchor of its own name, where nbgrader's formgrader looks for the cell of that grade_id
-    ids = "|".join(re.escape(cell.id) for cell in source.cells if cell.id)
-    return re.sub(rf"^(#+) +({ids}) *$", r"\1 Question \2", text, flags=re.MULTILINE)
+    ids = "|".join(re.escape(cell.id).replace(r"\-", "[ -]") for cell in source.cells if cell.id)
+    return re.sub(rf"^(#+) +((?:{ids})(?:[ -]comment)?) *$", r"\1 Question \2", text, flags=re.MULTILINE)
 
 
 def _title(name: str) -> str | None:
