@@ -24,7 +24,7 @@ TOP = Path(__file__).resolve().parents[2]
 PAGE = (TOP / "book" / "teaching.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.timeout(1800)  # two dozen commands of nbgrader and layerlab, one after the other
 NAME = "random-projections"
-SECONDS = 300  # for one block of commands, on a machine that is busy with other things
+SECONDS = 900  # for one block of commands, on a machine that is busy with other things
 NOT_RUN = {  # blocks by their first line
     "git clone https://github.com/inside-the-layers/inside-the-layers": "sets up the very environment that runs this",
     "pip install jupyterlab": "sets up a student's environment, from the network",
