@@ -53,7 +53,7 @@ def test_every_variant_has_the_same_task(variants):
         assert 24 <= n <= 32
         assert 400 <= d <= 600  # room for the 320 dimensions of 3a's given map
         assert 500 <= variant.n <= 5000
-        assert variant.eps in [0.05 * step for step in (5, 6, 7, 8)]
+        assert variant.eps in (0.25, 0.3, 0.35, 0.4)
         assert 450 <= random_projections.lemma_dimension(variant.n, variant.eps, variant.delta) <= 1900
         assert pdist(variant.points).min() > 5
         assert np.linalg.norm(variant.points.mean(axis=0)) > np.sqrt(d)  # lengths say nothing about distances
@@ -280,7 +280,7 @@ def marks_of(made, backend, answers, student="grace", secret=b"another secret"):
     return {mark.grade_id: mark for mark in found.marks if mark.score is not None}
 
 
-@pytest.mark.parametrize("student", ["grace", "Sofja Kowalewskaja", "0042"])
+@pytest.mark.parametrize("student", ["Sofja Kowalewskaja", "0042"])
 @pytest.mark.parametrize("answers", [WITH_SCIPY, WITHOUT_OTHER_ANSWERS], ids=["scipy", "given helpers"])
 def test_right_answers_written_otherwise_earn_all_points(made, backend, answers, student):
     marks = marks_of(made, backend, answers, student, secret=student.encode())

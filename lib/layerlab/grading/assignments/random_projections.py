@@ -28,7 +28,7 @@ def variant(rng: np.random.Generator) -> dict[str, Any]:
     points = centre + rng.uniform(0.5, 3) * rng.standard_normal((int(rng.integers(24, 33)), d))
     return {
         "n": 100 * int(rng.integers(5, 51)),
-        "eps": 0.05 * int(rng.integers(5, 9)),
+        "eps": int(rng.integers(5, 9)) / 20,
         "delta": [0.01, 0.02, 0.05][int(rng.integers(3))],
         "points": np.round(points, 4),
         **texts(rng),
@@ -86,60 +86,62 @@ def _lemma(variant: SimpleNamespace) -> Exercise:
             wanted(60_000, 0.2, 1e-6),
             wanted(3, 0.5, 0.1),
         ),
-        hints=(
-            Hint(
-                "no-delta",
-                "That is the bound of the book's page, which only asks for a chance of success of 1/n. Here a map may "
-                "fail with probability delta at most, so delta has to come in.",
-                _or_rounded_up(lambda n, eps, delta: 4 * math.log(n) / _exponent(eps)),
-            ),
-            Hint(
-                "one-tail",
-                "A pair is lost on either side: count both tails. You have half the pairs' chances.",
-                _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) / 2 / delta) / _exponent(eps)),
-            ),
-            Hint(
-                "all-ordered-pairs",
-                "There are n(n-1)/2 pairs, not n^2/2: for three points it makes a difference.",
-                _or_rounded_up(lambda n, eps, delta: 2 * math.log(n**2 / delta) / _exponent(eps)),
-            ),
-            Hint(
-                "pairs-twice",
-                "You count each pair twice: n(n-1)/2 pairs with two tails each make n(n-1) events.",
-                _or_rounded_up(lambda n, eps, delta: 2 * math.log(2 * n * (n - 1) / delta) / _exponent(eps)),
-            ),
-            Hint(
-                "delta-upside-down",
-                "The smaller delta, the larger k must be: yours falls. Look at the sign of ln(delta).",
-                _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) * delta) / _exponent(eps)),
-            ),
-            Hint(
-                "factor-two",
-                "Half of what is needed: the exponent of the tail is k/2 times the bracket, not k times.",
-                _or_rounded_up(lambda n, eps, delta: _quotient(n, eps, delta) / 2),
-            ),
-            Hint(
-                "sign",
-                "The bracket is a difference: eps^2/2 - eps^3/3.",
-                _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) / delta) / (eps**2 / 2 + eps**3 / 3)),
-            ),
-            Hint(
-                "log10",
-                "That is the logarithm to base 10: the bound has the natural one (math.log).",
-                _or_rounded_up(lambda n, eps, delta: _quotient(n, eps, delta) / math.log(10)),
-            ),
-            Hint(
-                "not-rounded",
-                "The right number, but a dimension is whole: round it up (math.ceil).",
-                like(_quotient),
-            ),
-            Hint(
-                "truncated",
-                "One too small: k has to be at least the bound, so round up (math.ceil), not down or to the nearest.",
-                lambda answer: any(
-                    like(lambda *given, to=to: to(_quotient(*given)))(answer) for to in (math.floor, round)
-                ),
-            ),
+        hints=_lemma_hints(),
+    )
+
+
+def _lemma_hints() -> tuple[Hint, ...]:
+    return (
+        Hint(
+            "no-delta",
+            "That is the bound of the book's page, which only asks for a chance of success of 1/n. Here a map may "
+            "fail with probability delta at most, so delta has to come in.",
+            _or_rounded_up(lambda n, eps, delta: 4 * math.log(n) / _exponent(eps)),
+        ),
+        Hint(
+            "one-tail",
+            "A pair is lost on either side: count both tails. You have half the pairs' chances.",
+            _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) / 2 / delta) / _exponent(eps)),
+        ),
+        Hint(
+            "all-ordered-pairs",
+            "There are n(n-1)/2 pairs, not n^2/2: for three points it makes a difference.",
+            _or_rounded_up(lambda n, eps, delta: 2 * math.log(n**2 / delta) / _exponent(eps)),
+        ),
+        Hint(
+            "pairs-twice",
+            "You count each pair twice: n(n-1)/2 pairs with two tails each make n(n-1) events.",
+            _or_rounded_up(lambda n, eps, delta: 2 * math.log(2 * n * (n - 1) / delta) / _exponent(eps)),
+        ),
+        Hint(
+            "delta-upside-down",
+            "The smaller delta, the larger k must be: yours falls. Look at the sign of ln(delta).",
+            _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) * delta) / _exponent(eps)),
+        ),
+        Hint(
+            "factor-two",
+            "Half of what is needed: the exponent of the tail is k/2 times the bracket, not k times.",
+            _or_rounded_up(lambda n, eps, delta: _quotient(n, eps, delta) / 2),
+        ),
+        Hint(
+            "sign",
+            "The bracket is a difference: eps^2/2 - eps^3/3.",
+            _or_rounded_up(lambda n, eps, delta: 2 * math.log(n * (n - 1) / delta) / (eps**2 / 2 + eps**3 / 3)),
+        ),
+        Hint(
+            "log10",
+            "That is the logarithm to base 10: the bound has the natural one (math.log).",
+            _or_rounded_up(lambda n, eps, delta: _quotient(n, eps, delta) / math.log(10)),
+        ),
+        Hint(
+            "not-rounded",
+            "The right number, but a dimension is whole: round it up (math.ceil).",
+            like(_quotient),
+        ),
+        Hint(
+            "truncated",
+            "One too small: k has to be at least the bound, so round up (math.ceil), not down or to the nearest.",
+            lambda answer: any(like(lambda *given, to=to: to(_quotient(*given)))(answer) for to in (math.floor, round)),
         ),
     )
 
@@ -153,19 +155,20 @@ def _tails(k: int, eps: float) -> float:
     return float(stats.chi2.cdf((1 - eps) * k, k) + stats.chi2.sf((1 + eps) * k, k))
 
 
+def _pairs(n: int) -> float:
+    return n * (n - 1) / 2
+
+
 def exact_failure(n: int, k: int, eps: float) -> float:
     """Union bound over n(n-1)/2 pairs of P[|C/k - 1| >= eps], C chi-square with k degrees of freedom; at most 1."""
-    return min(1.0, n * (n - 1) / 2 * _tails(k, eps))
+    return min(1.0, _pairs(n) * _tails(k, eps))
 
 
 def _exact(variant: SimpleNamespace) -> Exercise:
-    from scipy import stats
-
     def wanted(n: int, k: int, eps: float, title: str = "") -> Visible:
         return Visible(f"n = {n:,}, k = {k}, eps = {eps:g}{title}", lambda: (n, k, eps), atol=1e-12)
 
     k = next(k for k in range(8, 10_000, 8) if exact_failure(variant.n, k, variant.eps) <= variant.delta)
-    pairs: Function = lambda n, k, eps: n * (n - 1) / 2  # noqa: E731
     return Exercise(
         name="2c",
         answer="exact_failure",
@@ -177,60 +180,60 @@ def _exact(variant: SimpleNamespace) -> Exercise:
             wanted(50, 30, 0.9),
             wanted(1000, 5, 0.5, ": no more than 1"),
         ),
-        hints=(
-            Hint(
-                "above-one",
-                "A probability is at most 1: where the sum of the chances is more, the bound is 1.",
-                lambda answer: (
-                    answer.values is not None and answer.values.ndim == 0 and float(answer.values) > 1 + 1e-9
-                ),
+        hints=_exact_hints(),
+    )
+
+
+def _exact_hints() -> tuple[Hint, ...]:
+    from scipy import stats
+
+    return (
+        Hint(
+            "above-one",
+            "A probability is at most 1: where the sum of the chances is more, the bound is 1.",
+            lambda answer: answer.values is not None and answer.values.ndim == 0 and float(answer.values) > 1 + 1e-9,
+        ),
+        Hint(
+            "upper-only",
+            "You count the pairs that come out too long; those that come out too short are lost, too.",
+            like(lambda n, k, eps: min(1, _pairs(n) * stats.chi2.sf((1 + eps) * k, k))),
+        ),
+        Hint(
+            "lower-only",
+            "You count the pairs that come out too short; those that come out too long are lost, too.",
+            like(lambda n, k, eps: min(1, _pairs(n) * stats.chi2.cdf((1 - eps) * k, k))),
+        ),
+        Hint(
+            "one-pair",
+            "That is the chance of losing one given pair: the union bound adds it up over all pairs.",
+            like(lambda n, k, eps: _tails(k, eps)),
+        ),
+        Hint(
+            "ordered-pairs",
+            "You count too many pairs: n points have n(n-1)/2 of them.",
+            lambda answer: any(
+                like(lambda n, k, eps, count=count: min(1, count(n) * _tails(k, eps)))(answer)
+                for count in (lambda n: n * (n - 1), lambda n: n * n, lambda n: n * n / 2)
             ),
-            Hint(
-                "upper-only",
-                "You count the pairs that come out too long; those that come out too short are lost, too.",
-                like(lambda n, k, eps: min(1, pairs(n, k, eps) * stats.chi2.sf((1 + eps) * k, k))),
-            ),
-            Hint(
-                "lower-only",
-                "You count the pairs that come out too short; those that come out too long are lost, too.",
-                like(lambda n, k, eps: min(1, pairs(n, k, eps) * stats.chi2.cdf((1 - eps) * k, k))),
-            ),
-            Hint(
-                "one-pair",
-                "That is the chance of losing one given pair: the union bound adds it up over all pairs.",
-                like(lambda n, k, eps: _tails(k, eps)),
-            ),
-            Hint(
-                "ordered-pairs",
-                "Twice too much or a little more: there are n(n-1)/2 pairs.",
-                lambda answer: any(
-                    like(lambda n, k, eps, count=count: min(1, count(n) * _tails(k, eps)))(answer)
-                    for count in (lambda n: n * (n - 1), lambda n: n * n, lambda n: n * n / 2)
-                ),
-            ),
-            Hint(
-                "not-times-k",
-                "The ratio is C/k with C chi-square: it is C that has to be compared with (1 - eps) k and (1 + eps) k.",
-                like(
-                    lambda n, k, eps: min(
-                        1, pairs(n, k, eps) * (stats.chi2.cdf(1 - eps, k) + stats.chi2.sf(1 + eps, k))
-                    )
-                ),
-            ),
-            Hint(
-                "normal",
-                "That is the normal approximation: it has the right variance 2/k, but tails that are too light above.",
-                like(lambda n, k, eps: min(1, pairs(n, k, eps) * 2 * stats.norm.sf(eps, scale=math.sqrt(2 / k)))),
-            ),
-            Hint(
-                "degrees",
-                "k - 1 degrees of freedom belong to a sample's variance, where a mean was estimated. Here it is k.",
-                like(
-                    lambda n, k, eps: min(
-                        1,
-                        pairs(n, k, eps) * (stats.chi2.cdf((1 - eps) * k, k - 1) + stats.chi2.sf((1 + eps) * k, k - 1)),
-                    )
-                ),
+        ),
+        Hint(
+            "not-times-k",
+            "The ratio is C/k with C chi-square: it is C that has to be compared with (1 - eps) k and (1 + eps) k.",
+            like(lambda n, k, eps: min(1, _pairs(n) * (stats.chi2.cdf(1 - eps, k) + stats.chi2.sf(1 + eps, k)))),
+        ),
+        Hint(
+            "normal",
+            "That is the normal approximation: it has the right variance 2/k, but tails that are too light above.",
+            like(lambda n, k, eps: min(1, _pairs(n) * 2 * stats.norm.sf(eps, scale=math.sqrt(2 / k)))),
+        ),
+        Hint(
+            "degrees",
+            "k - 1 degrees of freedom belong to a sample's variance, where a mean was estimated. Here it is k.",
+            like(
+                lambda n, k, eps: min(
+                    1,
+                    _pairs(n) * (stats.chi2.cdf((1 - eps) * k, k - 1) + stats.chi2.sf((1 + eps) * k, k - 1)),
+                )
             ),
         ),
     )
