@@ -42,7 +42,7 @@ TIGHT = Limits(
     disk_mb=8,
     files=200,
 )
-BRIEF = Limits(**(vars(TIGHT) | {"call_seconds": 0.5, "cell_seconds": 0.5}))
+BRIEF = Limits(**(vars(TIGHT) | {"call_seconds": 0.25, "cell_seconds": 0.25}))
 DOUBLE = ("double", "def double(x, times=2): return times * x")
 
 
@@ -264,7 +264,8 @@ def test_what_goes_too_far_is_stopped_with_its_reason(backend, code, says):
     assert says in said
 
 
-RAN, TOOK = "it ran longer than 0.5 s", "it took longer than 4 s by the clock"
+TOOK = ("Stopped: it took longer than 2 s by the clock",)
+RAN = ("Stopped: it ran longer than 0.25 s", *TOOK)  # on a busy machine a quarter of a second can take two
 HANGING = {
     "loop": ("while True: pass", RAN),
     "sleep": ("import time; time.sleep(99)", TOOK),
@@ -279,17 +280,17 @@ HANGING = {
 @pytest.mark.parametrize(("code", "says"), HANGING.values(), ids=HANGING.keys())
 def test_what_hangs_is_stopped_in_time(backend, code, says):
     begin = time.monotonic()
-    assert outcome(backend, code, BRIEF) == f"Stopped: {says}"
+    assert outcome(backend, code, BRIEF) in says
     assert time.monotonic() - begin < 15
 
 
 def test_a_call_that_hangs_names_the_function_and_ends_the_sandbox(backend):
     with Sandbox(backend, BRIEF) as sandbox:
         run(sandbox, "def hang():\n  while True: pass")
-        with pytest.raises(Stopped, match=r"longer than 0\.5 s") as stopped:
+        with pytest.raises(Stopped, match=r"longer than (0\.25|2) s") as stopped:
             sandbox.call("hang")
         assert stopped.value.at == "hang"
-        with pytest.raises(Stopped, match=r"longer than 0\.5 s"):
+        with pytest.raises(Stopped, match=r"longer than (0\.25|2) s"):
             sandbox.value("x")
 
 

@@ -25,7 +25,7 @@ BROKEN = 70  # the runner's own exit status
 # a cell or call may use its seconds of CPU time, however busy the machine is; one that waits is ended after so many
 # times as many seconds by the clock
 PATIENCE = 8
-NO_LIMIT = (float("inf"), float("inf"))
+NO_LIMIT = float("inf")
 INTERFERED = "its code interfered with what runs it"
 
 
@@ -43,7 +43,8 @@ class Sandbox:
         self._process = self._started.process
         self._channel = Channel(self._process, self.limits)
         self._wall, self._peak, self._cpu = 0.0, 0.0, 0.0
-        self._allowed = NO_LIMIT  # CPU seconds in all until the answer, and how many of them are its own
+        # CPU seconds for the answer that is waited for; what all may have used by then, from the watcher's next look on
+        self._allowed, self._most = NO_LIMIT, NO_LIMIT
         self._number, self._ready, self._reason = 0, False, ""
         self._first: set[int] = set()  # bubblewrap's, which the others do not outlive
         self._pids: set[int] = set()
@@ -142,8 +143,7 @@ class Sandbox:
         begin = time.monotonic()
         longest = PATIENCE * seconds
         left = self.limits.wall_seconds - self._wall if self._ready else longest
-        if self._ready and self._started.watched:
-            self._allowed = (self._look().cpu_seconds + seconds, seconds)
+        self._allowed, self._most = seconds, NO_LIMIT
         try:
             return wire.unpack(self._channel.exchange(data, min(longest, left)))
         except TimeoutError:
@@ -158,7 +158,7 @@ class Sandbox:
         except wire.Malformed:
             raise self._stop(INTERFERED, at) from None
         finally:
-            self._allowed = NO_LIMIT
+            self._allowed, self._most = NO_LIMIT, NO_LIMIT
             self._wall += time.monotonic() - begin
 
     def _of(self, kind: type, value: Any, at: str) -> Any:
@@ -254,10 +254,12 @@ class Sandbox:
 
     def _too_much(self) -> str:
         limits, pid = self.limits, self._process.pid
+        most, allowed = self._most, self._allowed
         seen = self._look()
-        most, seconds = self._allowed
         if seen.cpu_seconds > most:
-            return f"it ran longer than {seconds:g} s"
+            return f"it ran longer than {allowed:g} s"
+        if self._most == NO_LIMIT:
+            self._most = seen.cpu_seconds + self._allowed
         if seen.cpu_seconds > limits.cpu_seconds:
             return f"it used more than {limits.cpu_seconds:g} s of CPU time"
         if seen.memory_mb > limits.memory_mb and watch.shared_once(pid) > limits.memory_mb:
