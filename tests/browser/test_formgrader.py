@@ -102,7 +102,7 @@ def formgrader(course, tmp_path_factory):
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     origin = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(480):
             assert process.poll() is None, (home / "log").read_text()
             try:
                 urllib.request.urlopen(f"{origin}/api", timeout=5).close()
