@@ -100,13 +100,10 @@ class Course:
 
     def grade_by_hand(self, command: str):
         """Start the server of the page, and grade ada's written answers in formgrader."""
-        server = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
-            cwd=self.where,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.top / "server.log").open("w"),
-        )
+        with (self.top / "server.log").open("w") as log:
+            server = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"], cwd=self.where, env=self.environment, stdout=log, stderr=log
+            )
         try:
             submissions = self._when_up(server)
             assert {one["student"] for one in submissions} >= {"ada", "bob", "cleo"}
