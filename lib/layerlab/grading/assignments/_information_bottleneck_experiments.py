@@ -89,7 +89,15 @@ def curve(p_xy: np.ndarray) -> Exercise:
         """The curve, and H(T) on it."""
         joint = p_xy if own else channel
         encoders = theory.annealed(joint, BETAS)
-        return theory.curve(joint, BETAS), np.array([entropy(joint.sum(1) @ encoder) for encoder in encoders])
+        points = np.array([theory.plane(joint, encoder) for encoder in encoders])
+        return points, np.array([entropy(joint.sum(1) @ encoder) for encoder in encoders])
+
+    def one_step_each(joint: np.ndarray) -> np.ndarray:
+        encoder, points = theory.own_cluster_each(joint), []
+        for beta in BETAS[::-1]:
+            encoder = theory.step(joint, encoder, float(beta))
+            points.append(theory.plane(joint, encoder))
+        return np.array(points[::-1])
 
     def like(change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable[[Answer], bool]:
         def when(answer: Answer) -> bool:
@@ -114,6 +122,9 @@ def curve(p_xy: np.ndarray) -> Exercise:
             Hint("nats", "Your informations are in nats; bits are asked for.", like(lambda points, h: BITS * points)),
             Hint("entropy", "Your first column is H(T). I(X;T) = H(T) - H(T|X), and encoders are noisy.",
                  like(lambda points, h: np.c_[h, points[:, 1]])),
+            Hint("unfinished", "One step at each beta does not arrive: solve until nothing changes.",
+                 lambda answer: answer.values is not None
+                 and _near(answer.values, one_step_each(answer.visible.arguments()[0]), 0.1)),
             Hint("trivial", "All your encoders are trivial. Equal clusters stay equal at any beta: start with one for "
                  "each x at the largest beta, and go down.", _shows(lambda points: np.abs(points).max() < 1e-3)),
             Hint("two-clusters", "You never keep more than one bit: T has two values only. Allow as many as x has.",
@@ -151,6 +162,11 @@ def onsets(p_xy: np.ndarray, lopsided: np.ndarray) -> Exercise:
     def around(other: list[list[float]]) -> Callable[[Answer], bool]:
         return _shows(lambda found: found.shape == (2, 2) and bool((np.abs(found / other - 1) < 0.04).all()))
 
+    def too_early(found: np.ndarray) -> bool:
+        """All but the sweep up of the lopsided joint is right, and that lies between the two onsets."""
+        others = np.abs(found / right - 1)[[0, 0, 1], [0, 1, 0]]
+        return bool((others < 0.04).all()) and 0.98 * early < found[1, 1] < ONSET[0] * late
+
     return Exercise(
         name="4c",
         answer="onsets",
@@ -163,7 +179,7 @@ def onsets(p_xy: np.ndarray, lopsided: np.ndarray) -> Exercise:
             Hint("fresh", "Your sweep down of the lopsided joint begins anew at each beta: start where the last ended.",
                  around([[split, split], [late, late]])),
             Hint("far", "Your sweep up of the lopsided joint starts too far from the trivial encoder: at each beta, "
-                 "take 1/|T| plus random numbers below 0.01.", around([[split, split], [early, early]])),
+                 "take 1/|T| plus random numbers below 0.01.", _shows(too_early)),
             Hint("first", "You report the first beta of the sweep. Count as information what exceeds 0.01 bits.",
                  _shows(lambda found: (found[:, 0] <= SWEEP[0] + 0.05).any())),
             Hint("never", "A sweep that never leaves the trivial solution started in it exactly: add random numbers.",
@@ -211,6 +227,7 @@ def losses(grouped: np.ndarray) -> Exercise:
             Hint("nats", "Your losses are in nats; bits are asked for.", lowest(BITS * best)),
             Hint("sign", "The sign: the loss is I(X;T) - beta I(T;Y), and the best is far below zero.",
                  _shows(lambda found: abs(found.max() + best) < 0.02)),
+            Hint("few", f"At least {STARTS} starts are asked for.", _shows(lambda found: len(found) < STARTS)),
             Hint("same", "All your losses are the same. Does each start draw new random numbers? Has T six values?",
                  _shows(lambda found: len(found) > 1 and np.ptp(found) < 1e-4)),
             Hint("beta", "beta multiplies I(T;Y), and nothing else.",

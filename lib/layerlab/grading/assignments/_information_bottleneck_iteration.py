@@ -128,6 +128,10 @@ def _stopping(change: Function, earlier: bool = False, least: int = 1) -> Functi
     return solve
 
 
+def _unlimited(p_xy: np.ndarray, start: np.ndarray, beta: float, tolerance: float, most: int) -> Any:
+    return theory.iterate(p_xy, start, beta, tolerance)
+
+
 def _largest(difference: np.ndarray) -> float:
     return float(np.abs(difference).max())
 
@@ -150,8 +154,8 @@ SOLVE = Exercise(
     visible=(
         _solved("beta = 0: the second step changes nothing", joint(4, 3, 31), rows(4, 2, 32), 0.0, 1e-6, 50),
         _solved("a coin and its flipped copy, beta = 3", flipped(0.1), rows(2, 2, 33), 3.0, 1e-4, 500),
-        _solved("6 values of x, beta = 5", joint(6, 4, 34), rows(6, 3, 35), 5.0, 1e-4, 500),
-        _solved("the same, but 3 steps at most", joint(6, 4, 34), rows(6, 3, 35), 5.0, 1e-4, 3),
+        _solved("6 values of x, beta = 5", joint(6, 4, 50), rows(6, 3, 51), 5.0, 1e-4, 500),
+        _solved("the same, but 3 steps at most", joint(6, 4, 50), rows(6, 3, 51), 5.0, 1e-4, 3),
     ),
     hints=(
         Hint("count", "The right encoder, but your number of steps is off by one.", _count_off),
@@ -162,11 +166,12 @@ SOLVE = Exercise(
         ),
         Hint("tolerance", "You always take all steps: stop when none changes an entry by more than `tolerance`.",
              like(_stopping(_largest, least=10**9))),
+        Hint("most", "You take more than `most` steps.", like(_unlimited)),
         Hint("sum", "You compare the sum of all changes with the tolerance; the largest one counts.",
              like(_stopping(lambda d: np.abs(d).sum()))),
         Hint("mean", "You compare the mean change with the tolerance; the largest one counts.",
              like(_stopping(lambda d: np.abs(d).mean()))),
         Hint("signed", "Changes can be negative: take absolute values before you compare.",
-             like(_stopping(lambda d: d[:, 0].max()))),
+             like(_stopping(lambda d: d.max()))),
     ),
 )  # fmt: skip
