@@ -55,6 +55,14 @@ EACH = [
 ]
 
 
+def test_each_says_what_it_tries_under_a_name_of_its_own():
+    for batch, submissions in BATCHES.items():
+        names = [submission.name for submission in [*HONEST, *submissions]]
+        assert len(names) == len(set(names)), batch
+        assert all(len(submission.tries.split()) >= 3 for submission in submissions), batch
+    assert sum(map(len, BATCHES.values())) >= 40
+
+
 @pytest.fixture(scope="module")
 def backend():
     """The isolation of this machine; without one, hostile code is not run."""
