@@ -238,3 +238,12 @@ def test_no_returned_value_raises_or_passes(value, name):
     assert not report.passed
     assert "visible checks passed" in report.verdict or report.verdict.startswith("Not yet: ")
     assert report._repr_html_().endswith("</div>")
+
+
+def test_an_answer_that_is_not_written_yet_is_no_error():
+    def blank(n, eps):
+        raise NotImplementedError
+
+    assert grading.check("projection/minimum-dimension", blank).verdict == (
+        "Not yet: it is not written yet (it raises NotImplementedError)."
+    )

@@ -212,10 +212,22 @@ def test_an_error_that_would_end_a_loop_quietly_ends_the_test_instead(made):
     assert marks["1a-tests"].score == 0
 
 
-@pytest.mark.parametrize("number", [float("nan"), "5", [5.0], None, True, StudentError("TypeError", "Evil")])
+@pytest.mark.parametrize(
+    "number",
+    [
+        float("nan"),
+        "5",
+        [5.0],
+        None,
+        True,
+        StudentError("NotPlain", "a value of type Evil cannot be sent: plain data only (numbers, text, arrays)"),
+    ],
+)
 def test_a_value_of_another_kind_earns_nothing(made, number):
     _, marks = judged(made, RIGHT | {"number": number})
     assert (marks["1b-tests"].score, marks["1a-tests"].score) == (0, 2)
+    if isinstance(number, StudentError):
+        assert "`number` is an object of type Evil; real numbers are expected." in marks["1b-tests"].visible
 
 
 def test_what_is_not_defined_is_named(made):

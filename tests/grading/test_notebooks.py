@@ -109,7 +109,7 @@ def test_the_page_of_the_book_keeps_what_students_must_not_see(toy):
     page = notebooks.page(toy, solutions=False)
     assert HIDDEN not in page
     assert "nbgrader" not in page
-    assert "To be written by hand; your course grades it." in page
+    assert "The answer goes into the notebook that you hand in; a person grades it." in page
     book = read_myst_markdown_notebook(page)
     ours = [cell.source for cell in notebooks.student(toy).cells if cell.cell_type == "code"]
     assert [cell.source for cell in book.cells if cell.cell_type == "code"] == ours

@@ -230,6 +230,8 @@ def _recognises(hint: Hint, answer: Answer) -> bool:
 
 def _raised(error: BaseException, function: Any) -> str:
     """The error in words, with the line of the reader's code (never ours) where it arose."""
+    if isinstance(error, NotImplementedError):
+        return "it is not written yet (it raises NotImplementedError)."
     message = ""
     with suppress(Exception):
         message = str(error).strip()

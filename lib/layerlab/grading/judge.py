@@ -291,7 +291,8 @@ class _Raised(StudentError):
 
 def _unreadable(error: StudentError) -> Any:
     """Something that agrees with nothing, of the name of the student's type."""
-    name = re.sub(r"\W", "", error.message, flags=re.ASCII)[:40] or "unknown"
+    kind = re.search(r"of type (\w{1,40})", error.message, flags=re.ASCII)
+    name = kind[1] if kind else "unknown"
     return type(name, (), {})()
 
 

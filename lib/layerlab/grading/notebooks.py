@@ -49,7 +49,7 @@ def page(source: Source, solutions: bool) -> str:
                 parts.append(_fenced("{code-cell} python", "\n".join([*tags, text])))
         elif cell.manual:
             before = without_solutions(cell.source, "markdown").replace(TEXT_STUB, "").strip()
-            box = f"{_points(cell.points)}. To be written by hand; your course grades it."
+            box = f"{_points(cell.points)}. The answer goes into the notebook that you hand in; a person grades it."
             parts += [before, _fenced("{admonition} Your answer", box)]
         else:
             parts.append(cell.source.strip())
