@@ -516,3 +516,9 @@ def test_the_filter_of_system_calls_skips_to_its_own_steps_only(machine):
 def test_a_machine_whose_system_calls_are_not_known_is_refused():
     with pytest.raises(OSError, match="'m68k' are not known here, only those of x86_64, aarch64"):
         seccomp.program("m68k")
+
+
+@pytest.mark.parametrize("switch", ["/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger"])
+def test_the_kernel_s_switches_cannot_be_turned(backend, switch):
+    refused = ("OSError", "PermissionError", "FileNotFoundError")
+    assert outcome(backend, f"open({switch!r}, 'w')").startswith(refused)

@@ -26,6 +26,7 @@ from layerlab.grading.isolation.limits import Limits
 UIDS = range(61184, 65520)  # nobody's, by convention: systemd gives them to services for as long as they run
 COUNTED_APART = (5, 14)  # the Linux that counts a user's processes in each user namespace by itself
 OPEN_PLACES = ("/usr/home", "/usr/local", "/usr/src", "/usr/share")  # below /usr, where people keep their own files
+PACKAGES = ("lib*/python3*/*-packages", "local/lib*/python3*/*-packages")  # below /usr: the distribution's own
 
 
 class Bubblewrap:
@@ -94,6 +95,8 @@ def _filter() -> int:
 
 def _system() -> list[str]:
     options = ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    for path in ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"):  # the kernel's switches
+        options += ["--ro-bind-try", path, path]
     for folder in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         if os.path.islink(folder):
             options += ["--symlink", os.readlink(folder), folder]
@@ -107,8 +110,10 @@ def _system() -> list[str]:
 
 def _libraries(folders: Sequence[str]) -> list[str]:
     """The interpreter's folders and those of its libraries, and empty mounts where people's files lie below /usr."""
-    own = [str(path) for path in (Path.cwd(), Path.home(), HERE.parents[1])]
-    hidden = [path for path in own if any(Path(path).is_relative_to(place) for place in OPEN_PLACES)]
+    own = [str(path) for path in (Path.cwd(), Path.home(), HERE.parents[1], HERE.parents[3] / "exercises")]
+    hidden = [
+        path for path in own if os.path.isdir(path) and any(Path(path).is_relative_to(place) for place in OPEN_PLACES)
+    ]
     hidden = [path for path in hidden if path not in OPEN_PLACES]
     options = [word for path in hidden for word in ("--tmpfs", path)]
     bound = ["/usr"]
@@ -134,9 +139,10 @@ def _interpreter() -> tuple[str, list[str]]:
 
 
 def _masks(withheld: Sequence[str]) -> list[str]:
-    """Empty mounts over layerlab, where it lies among the libraries, and over the withheld modules."""
+    """Empty mounts over layerlab and the withheld modules, wherever they lie among the libraries that can be read."""
     options = []
-    for root in map(Path, site_folders()):
+    others = [path for pattern in PACKAGES for path in Path("/usr").glob(pattern) if path.is_dir()]
+    for root in dict.fromkeys([*map(Path, site_folders()), *others]):
         for name in ("layerlab", *withheld):
             path = root.joinpath(*name.split("."))
             if path.is_dir():
