@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,13 @@ def touched(made, mutant):
 def wanted(made, cell):
     """The names that a tests cell asks for, itself or by a visible check."""
     strings = {node.value for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Constant)}
-    return used(cell.source) | {e.answer for e in Assignment(made.name).exercises if e.name in strings}
+    return used(cell.source) | {answer for name, answer in asked_for(made.name).items() if name in strings}
+
+
+@cache
+def asked_for(name):
+    """What each question's visible checks look for, by its name in the notebook."""
+    return {exercise.name: exercise.answer for exercise in Assignment(name).exercises}
 
 
 @pytest.mark.parametrize("student", STUDENTS)
