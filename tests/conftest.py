@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from layerlab import lab
+from layerlab.grading import isolation
 
 # the same examples in every run: a verdict on a change must not depend on the dice. To search on:
 # pytest --hypothesis-profile searching
@@ -113,3 +114,12 @@ def store(tmp_path) -> lab.Store:
 def checkout() -> Path:
     """The project's checkout."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def backend():
+    """Isolation as a teacher has it; where there is none, the project's own code runs without."""
+    try:
+        return isolation.choose()
+    except isolation.NoIsolation:
+        return isolation.choose(unsafe=True)

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from layerlab.cli import main
-from layerlab.grading import grader, isolation, source
+from layerlab.grading import grader, source
 from layerlab.grading.isolation import Limits
 from layerlab.grading.isolation.backends import Backend
 from layerlab.grading.results import Mark, Result, kept
@@ -27,14 +27,6 @@ def distances(x):
 @pytest.fixture(scope="module")
 def made():
     return source.read(TOY / "assignment.md")
-
-
-@pytest.fixture(scope="module")
-def backend():
-    try:
-        return isolation.choose()
-    except isolation.NoIsolation:
-        return isolation.choose(unsafe=True)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from layerlab.grading import isolation, source
+from layerlab.grading import source
 from layerlab.grading.assignments import _random_projections_texts as texts
 from layerlab.grading.assignments import random_projections
 from layerlab.grading.assignments._random_projections_maps import _sparse
@@ -24,15 +24,6 @@ SEEDS = range(200)
 @pytest.fixture(scope="module")
 def made(request):
     return source.read(request.config.rootpath / "exercises" / NAME / source.FILE)
-
-
-@pytest.fixture(scope="module")
-def backend():
-    """Isolation as a teacher has it; where there is none, the project's own code runs without."""
-    try:
-        return isolation.choose()
-    except isolation.NoIsolation:
-        return isolation.choose(unsafe=True)
 
 
 def drawn(seed):
