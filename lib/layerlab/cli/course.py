@@ -30,7 +30,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--results", type=Path, metavar="DIR", help="what `layerlab grade` wrote (graded/NAME)")
+    command.add_argument("--results", type=Path, metavar="DIR", help="what `layerlab grade` wrote (graded/NAME, in the course)")
     command.add_argument("--course", type=Path, metavar="DIR", help="nbgrader's course folder: marks given by hand")
 
 
@@ -39,7 +39,7 @@ def give_feedback(arguments: argparse.Namespace) -> int:
     from layerlab.grading import feedback, standing
 
     name = Path(arguments.name).name  # an assignment can be named by its folder
-    results = standing.read_results(arguments.results or Path("graded") / name)
+    results = standing.read_results(arguments.results or (arguments.course or Path()) / "graded" / name)
     with _gradebook(arguments.course) as gradebook:
         standings = standing.standings(results, gradebook)
     title = _title(arguments.name)
@@ -64,7 +64,7 @@ def export_marks(arguments: argparse.Namespace) -> int:
     from layerlab.grading import exports, roster, standing
 
     name = Path(arguments.name).name
-    results = standing.read_results(arguments.results or Path("graded") / name)
+    results = standing.read_results(arguments.results or (arguments.course or Path()) / "graded" / name)
     people = roster.read_roster(arguments.roster) if arguments.roster else None
     with _gradebook(arguments.course) as gradebook:
         standings = standing.standings(results, gradebook)

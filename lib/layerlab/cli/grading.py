@@ -14,7 +14,7 @@ def add_commands(commands: Any) -> None:
     grade.add_argument("name", metavar="NAME", help="the assignment, or its folder")
     grade.add_argument("submissions", nargs="+", metavar="SUBMISSIONS", help="notebooks, folders of them, zip archives")
     grade.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="so many at a time (default: all cores)")
-    grade.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: graded/NAME)")
+    grade.add_argument("--out", type=Path, metavar="DIR", help="where results go (graded/NAME, in the course)")
     grade.add_argument("--course", type=Path, metavar="DIR", help="an nbgrader course, whose gradebook gets the marks")
     grade.add_argument("--engine", default="", help="bubblewrap, docker or podman (default: what is there)")
     grade.add_argument("--unsafe", action="store_true", help="run the submissions as yourself, without isolation")
@@ -30,7 +30,7 @@ def grade_submissions(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--jobs was {arguments.jobs}, it must be 1 or more")
     assignment = source.find(arguments.name)
     found = submissions.collect(assignment.name, arguments.submissions)
-    out = arguments.out or Path("graded") / assignment.name
+    out = arguments.out or (arguments.course or Path()) / "graded" / assignment.name
     backend = isolation.choose(arguments.engine, arguments.unsafe)
     limits = grader.limits_of(assignment, arguments.cpu_seconds)
     grading = grader.Grading(assignment, backend, limits, grader.secret(arguments.course or out))
@@ -40,7 +40,7 @@ def grade_submissions(arguments: argparse.Namespace) -> int:
         from layerlab.grading import gradebook
 
         gradebook.record(results, arguments.course, assignment, found)
-        print(f"The marks are in the gradebook of {arguments.course}.")
+        print("The marks are in the course's gradebook.")
     graded = [result for result in results if result.status == "graded"]
     print(f"{len(graded)} graded, {len(results) - len(graded)} not graded.")
     return 0
