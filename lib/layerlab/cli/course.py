@@ -30,7 +30,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--results", type=Path, metavar="DIR", help="what `layerlab grade` wrote (graded/NAME, in the course)")
+    wrote = "what `layerlab grade` wrote (graded/NAME, in the course)"
+    command.add_argument("--results", type=Path, metavar="DIR", help=wrote)
     command.add_argument("--course", type=Path, metavar="DIR", help="nbgrader's course folder: marks given by hand")
 
 
