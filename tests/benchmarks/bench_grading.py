@@ -89,7 +89,8 @@ def run(folder: Path, *command: object) -> float:
     """Run a command in a folder; its wall time in seconds. Ends with its output if it fails."""
     folder.mkdir(exist_ok=True)
     start = time.perf_counter()
-    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}  # nbgrader calls `alembic`
+    done = subprocess.run([str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     return time.perf_counter() - start

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerlab.grading.assignments import files_of
+from layerlab.grading.assignments import OWN, files_of
+from layerlab.grading.assignments import names as library
 
 FILE = "assignment.md"
 CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # as nbgrader writes it
@@ -139,6 +140,8 @@ def read(path: Path) -> Source:
     cells = tuple(_cell(path, number, cell) for number, cell in enumerate(notebook.cells, 1))
     _consistent(path, cells)
     name = path.parent.name
+    if name in library() and (path.parent / OWN).exists():
+        raise BadSource(f"{path.parent} has a {OWN}, but layerlab has an assignment {name}: give yours another name")
     digest = hashlib.sha256(content)
     for file in files_of(name, path.parent):
         digest.update(file.read_bytes())
