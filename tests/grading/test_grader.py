@@ -79,6 +79,14 @@ def test_results_are_kept_and_taken_from_there_while_nothing_changes(grading, tm
     assert set(told.values()) == {False}
 
 
+def test_limits_follow_the_budget(made):
+    limits = grader.limits_of(replace(made, budget=replace(made.budget, cpu_minutes=2.0, memory_mb=1000)))
+    assert (limits.cpu_seconds, limits.cell_seconds, limits.memory_mb) == (360, 120, 1500)
+    least = grader.limits_of(made)  # its key takes next to nothing
+    assert (least.cpu_seconds, least.cell_seconds) == (30, 10)
+    assert grader.limits_of(made, 6.0).cpu_seconds == 6
+
+
 def test_a_folder_of_results_has_one_grading_at_a_time(grading, tmp_path):
     hand_in(tmp_path / "in", "ada")
     (tmp_path / "out").mkdir()
@@ -172,6 +180,8 @@ def test_the_command_grades_and_says_what_it_did(tmp_path, capsys, monkeypatch, 
         (["grade", "no-such", "in"], "there is no assignment 'no-such'"),
         (["grade", str(TOY), "nowhere"], "nowhere does not exist"),
         (["grade", str(TOY), ".", "--jobs", "0"], "--jobs was 0"),
+        (["grade", str(TOY), str(TOY.parent), "--unsafe", "--cpu-seconds", "-1"], "--cpu-seconds was -1"),
+        (["grade", str(TOY), str(TOY.parent), "--unsafe", "--cpu-seconds", "nan"], "--cpu-seconds was nan"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(arguments, says, tmp_path, capsys, monkeypatch):

@@ -57,11 +57,14 @@ class Grading:
 def limits_of(source: Source, cpu_seconds: float | None = None) -> Limits:
     """What a submission may take: three times what the key may, and half a minute of processor time at least.
 
-    cpu_seconds: another limit on the processor time, instead; the wall time follows it.
+    One cell may take as long as the key as a whole. cpu_seconds: another limit on the processor time, instead; the
+    others follow it. Raises ValueError where it is not above 0.
     """
+    if cpu_seconds is not None and not cpu_seconds > 0:
+        raise ValueError(f"--cpu-seconds was {cpu_seconds:g}, it must be above 0")
     cpu = cpu_seconds or max(30.0, SLOWER * 60 * source.budget.cpu_minutes)
     memory = int(max(512, 1.5 * source.budget.memory_mb))
-    return Limits(cpu_seconds=cpu, wall_seconds=4 * cpu, cell_seconds=cpu, memory_mb=memory)
+    return Limits(cpu_seconds=cpu, wall_seconds=4 * cpu, cell_seconds=max(10.0, cpu / SLOWER), memory_mb=memory)
 
 
 def grade(
