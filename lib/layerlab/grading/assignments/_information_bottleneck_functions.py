@@ -25,6 +25,7 @@ def rows(rows: int, columns: int, seed: int) -> np.ndarray:
 
 
 def flipped(flip: float) -> np.ndarray:
+    """The joint (2, 2) of a fair coin and a copy in which it is turned over with probability `flip`."""
     return theory.lopsided_channel(flip, 0.5)
 
 

@@ -72,10 +72,11 @@ class Bubblewrap:
             options += ["--unshare-all", "--uid", "1000", "--gid", "1000"]
         for name, value in ENVIRONMENT.items():
             options += ["--setenv", name, value]
-        options += [*_system(), *_libraries([*base, *site_folders()]), *_masks(withheld), *_way_to("/runner/runner.py")]
+        # the libraries may themselves lie below /tmp
+        options += [*_system(), "--perms", "1777", "--size", str(limits.disk_mb * MB), "--tmpfs", "/tmp"]
+        options += [*_libraries([*base, *site_folders()]), *_masks(withheld), *_way_to("/runner/runner.py")]
         for name in INSIDE:
             options += ["--ro-bind", str(HERE / name), f"/runner/{name}"]
-        options += ["--perms", "1777", "--size", str(limits.disk_mb * MB), "--tmpfs", "/tmp"]
         for folder in (ENVIRONMENT["HOME"], ENVIRONMENT["MPLCONFIGDIR"]):
             options += ["--perms", "0777", "--dir", folder]
         for fonts in font_lists():
