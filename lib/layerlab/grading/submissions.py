@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 LIMIT = 20_000_000  # bytes that a notebook may have, outputs included
 TOO_LARGE = f"the file is larger than {LIMIT // 1_000_000} MB: clear its outputs"
 LINK = "this is a link, not the file itself"
+# what zipfile raises for archives that are damaged, or of a kind that it does not know (its NotImplementedError)
+BROKEN = (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, KeyError, zlib.error)
 _ID = re.compile(r"[^\W_](?:[\w.@+ -]{0,98}[\w.@+-])?")
 
 
@@ -109,7 +111,7 @@ def _in_archive(name: str, path: Path) -> Iterator[Submission]:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path} cannot be read as a zip archive: {error}") from None
     for member in members:
         inside = PurePosixPath(member.filename.replace("\\", "/"))
@@ -151,7 +153,7 @@ def _from_archive(path: Path, member: str) -> bytes:
             content = file.read(LIMIT + 1)  # what the archive says of its size proves nothing
     except RuntimeError:
         raise Unreadable("it is encrypted") from None
-    except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+    except BROKEN as error:
         raise Unreadable(f"it is damaged in the archive ({error})") from None
     if len(content) > LIMIT:
         raise Unreadable(TOO_LARGE)

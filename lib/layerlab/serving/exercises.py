@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from layerlab.grading.files import put
 from layerlab.grading.source import FILE, BadSource, read
 
 FOLDER = "assignments"  # of the book
@@ -46,10 +47,7 @@ def write(top: Path, book: Path, *, solutions: bool) -> list[Path]:
         if path.is_file() and not _made(path):
             raise BadSource(f"{path} is written by hand, but the assignment of that name becomes this page: rename one")
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
+            put(path, text)
             changed.append(path)
     return changed
 

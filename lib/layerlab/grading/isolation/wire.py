@@ -90,6 +90,7 @@ def unpack(body: bytes) -> Any:
         raise
     except (ValueError, TypeError, KeyError, IndexError, RecursionError, OverflowError, MemoryError) as error:
         raise Malformed(f"a message cannot be read: {type(error).__name__}") from None
+    # NotImplementedError is zipfile's word for a compression or version that it does not know
     except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, OSError) as error:
         raise Malformed(f"the arrays of a message cannot be read: {type(error).__name__}") from None
 
