@@ -5,6 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import settings
 
 from layerlab import lab
@@ -123,3 +124,15 @@ def backend():
         return isolation.choose()
     except isolation.NoIsolation:
         return isolation.choose(unsafe=True)
+
+
+@pytest.fixture
+def plain_config(checkout):
+    """The book's own settings without what a small book in a test does not have: a logo, sources, packages of npm's."""
+    config = yaml.safe_load((checkout / "_config.yml").read_text())
+    del config["logo"], config["html"]["favicon"], config["bibtex_bibfiles"]
+    settings = config["sphinx"]["config"]
+    settings["extensions"].remove("sphinxcontrib.bibtex")
+    settings["layerlab_vendor"] = False
+    del settings["bibtex_reference_style"], settings["bibtex_default_style"]
+    return config

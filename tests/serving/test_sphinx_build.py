@@ -56,7 +56,7 @@ TOC = {"format": "jb-book", "root": "index", "chapters": [{"file": "page"}, {"fi
 class Book:
     """A tiny checkout with its own copy of the library."""
 
-    def __init__(self, top: Path, checkout: Path, experiment: str) -> None:
+    def __init__(self, top: Path, checkout: Path, config: dict, experiment: str) -> None:
         self.top, self.lib, self.html = top, top / "lib", top / "_build" / "html"
         source = Path(layerlab.__file__).parent
         shutil.copytree(source, self.lib / "layerlab", ignore=shutil.ignore_patterns("__pycache__"))
@@ -67,12 +67,6 @@ class Book:
         self.experiment.write_text(experiment)
         self.answers = self.lib / "layerlab" / "projection" / "answers.py"
         self.answer("42")
-        config = yaml.safe_load((checkout / "_config.yml").read_text())
-        del config["logo"], config["html"]["favicon"], config["bibtex_bibfiles"]
-        settings = config["sphinx"]["config"]
-        settings["extensions"].remove("sphinxcontrib.bibtex")
-        settings["layerlab_vendor"] = False
-        del settings["bibtex_reference_style"], settings["bibtex_default_style"]
         (top / "_config.yml").write_text(yaml.safe_dump(config))
         shutil.copytree(checkout / "lectures", top / "lectures")
         (top / "book").mkdir()
@@ -119,8 +113,8 @@ class Book:
 
 
 @pytest.fixture
-def book(tmp_path, checkout, tiny):
-    made = Book(tmp_path, checkout, Path(tiny.module.__file__).read_text())
+def book(tmp_path, checkout, plain_config, tiny):
+    made = Book(tmp_path, checkout, plain_config, Path(tiny.module.__file__).read_text())
     made.sweep()
     return made
 
