@@ -15,9 +15,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from install import found
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from layerlab.lab import paths
+
+# How long a page may take to show what is expected. Kernels and tests share two processors, and 5 s, the default,
+# would be a test of the machine.
+expect.set_options(timeout=30_000)
 
 ARGUMENTS = [
     "--no-sandbox",

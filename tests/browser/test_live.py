@@ -75,6 +75,12 @@ def type_code(page, number, code):
     cell.locator(".CodeMirror").evaluate("editor => editor.CodeMirror.focus()")
     page.keyboard.press("Control+a")
     page.keyboard.insert_text(code)
+    # an editor in a tab that lies behind another takes what is typed when it next looks, which may be later
+    page.wait_for_function(
+        "([n, code]) => document.querySelectorAll('.thebe-cell .CodeMirror')[n].CodeMirror.getValue() === code",
+        arg=[number, code],
+        polling=50,
+    )
     return cell
 
 
