@@ -105,11 +105,11 @@ class DiesOnce:
     def name(self):
         return self.backend.name
 
-    def start(self, limits, withheld):
+    def start(self, limits, withheld, modules):
         try:
             self.marker.touch(exist_ok=False)
         except FileExistsError:
-            return self.backend.start(limits, withheld)
+            return self.backend.start(limits, withheld, modules)
         os._exit(1)
 
 
@@ -127,7 +127,7 @@ class Broken:
 
     name = "broken"
 
-    def start(self, limits, withheld):
+    def start(self, limits, withheld, modules):
         raise RuntimeError("no such luck")
 
 

@@ -24,9 +24,11 @@ from layerlab.grading.isolation import (
     choice,
     choose,
     seccomp,
+    warm,
     watch,
 )
 from layerlab.grading.isolation.backends import INSIDE, site_folders
+from layerlab.grading.isolation.bubblewrap import Bubblewrap
 from layerlab.grading.isolation.cells import compiled
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +49,18 @@ DOUBLE = ("double", "def double(x, times=2): return times * x")
 
 
 @pytest.fixture(scope="module")
-def backend():
+def forked():
+    """The way into a sandbox of bubblewrap's that is tried first."""
     try:
         return choose("bubblewrap")
     except NoIsolation as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["forked", "executed"])
+def backend(forked, request):
+    """Both ways."""
+    return Bubblewrap(forked.program, warm=request.param)
 
 
 @pytest.fixture
@@ -218,6 +227,8 @@ HARMLESS = {  # what the cell's error says; the function defined after it still 
     "shared memory": ("open('/dev/shm/x', 'w')", "Read-only"),
     "anonymous files": ("import os; os.memfd_create('x')", "PermissionError"),
     "read accounts": ("open('/etc/shadow')", "FileNotFoundError"),
+    "others' memory": ("import os\nfor p in filter(str.isdigit, os.listdir('/proc')):\n"
+                       "  try: open(f'/proc/{p}/mem', 'r+b')\n  except OSError: continue\n  raise SystemExit(p)", ""),
     "raise limits": ("import resource as r; r.setrlimit(r.RLIMIT_AS, (1 << 40, 1 << 40))", "ValueError"),
     "kill the reaper": ("import os\nos.kill(1, 9)", None),
     "other names": ("globals().clear()", ""),
@@ -321,7 +332,7 @@ def test_output_is_kept_per_cell_up_to_the_limit_and_can_be_shown(sandbox):
     assert runs[2].output == ""
 
 
-def test_nothing_of_the_machine_is_there_but_programs_and_libraries(sandbox):
+def test_nothing_of_the_machine_is_there_but_programs_and_libraries(sandbox, backend):
     private = [str(ROOT / name) for name in ("exercises", "tests", "lib", ".git")]
     assert all(map(os.path.isdir, private))
     code = f"""
@@ -341,10 +352,59 @@ def test_nothing_of_the_machine_is_there_but_programs_and_libraries(sandbox):
     assert sandbox.value("seen") == sandbox.value("library") == []
     assert "home" not in sandbox.value("top") or str(Path(sys.base_prefix)).startswith("/home")
     assert sandbox.value("runner") == sorted(INSIDE)
-    assert len(sandbox.value("processes")) == 2
+    assert len(sandbox.value("processes")) == 2 + backend.warm
     assert not {"LAYERLAB_DATA", "SSH_AUTH_SOCK", "PYTEST_CURRENT_TEST"} & set(sandbox.value("variables"))
     assert sandbox.value("rights") == ["0" * 16] * 4 + ["1", "2"]
     assert 0 not in sandbox.value("users")
+
+
+def test_libraries_are_in_memory_for_all_and_what_one_does_to_them_is_its_own(backend):
+    modules = ("colorsys", "no.such_module", "quopri", "sched")
+    first = f"import sys\nthere = [name for name in {modules!r} if name in sys.modules]"
+    drawn = "import random\nimport numpy as np\ndrawn = random.random(), float(np.random.rand())"
+    spoil = "import sched, numpy\nsched.scheduler = numpy.ones = None"
+    look = "import sched, numpy\nwhole = sched.scheduler is not None and numpy.ones is not None"
+    seen = []
+    for _ in range(2):
+        with Sandbox(backend, TIGHT, ("colorsys",), modules) as sandbox:
+            runs = run(sandbox, first, drawn, look, spoil, "import colorsys")
+            assert [each.error for each in runs[:4]] == [""] * 4
+            assert "withheld in this assignment" in runs[4].error
+            assert sandbox.value("there") == (["quopri", "sched"] if backend.warm else [])
+            assert sandbox.value("whole")
+            seen += sandbox.value("drawn")
+    assert len(set(seen)) == 4
+
+
+def test_a_sandbox_outlives_what_it_was_forked_from_and_the_next_gets_a_new_one(forked):
+    with Sandbox(forked, TIGHT, (), ("sched",)) as sandbox:
+        run(sandbox, *DOUBLE[1:])
+        old = warm.forge(("sched",), ())
+        os.kill(old._process.pid, 9)
+        old._process.wait()
+        assert sandbox.call("double", 4) == 8
+    with Sandbox(forked, TIGHT, (), ("sched",)) as sandbox:
+        run(sandbox, *DOUBLE[1:])
+        assert sandbox.call("double", 4) == 8
+    assert warm.forge(("sched",), ()) is not old
+
+
+def test_bubblewrap_starts_the_runner_itself_where_nobody_else_may_enter(forked, monkeypatch):
+    assert forked.warm
+
+    def refused(*_):
+        raise PermissionError("setns")
+
+    monkeypatch.setattr(warm.Forge, "enter", refused)
+    choice._tried_bubblewrap.cache_clear()
+    try:
+        found = choose("bubblewrap")
+    finally:
+        choice._tried_bubblewrap.cache_clear()
+    assert found.warm is False
+    with Sandbox(found, TIGHT) as sandbox:
+        run(sandbox, *DOUBLE[1:])
+        assert sandbox.call("double", 4) == 8
 
 
 def test_as_root_each_sandbox_is_another_user_of_the_machine(backend):
@@ -397,7 +457,7 @@ def test_a_machines_own_files_are_never_counted_as_a_sandboxs():
         try:
             assert watch.tree(process.pid) == [process.pid]
             assert os.statvfs("/").f_files > 0
-            assert watch.inodes(process.pid, "/") == 0
+            assert watch.inodes("/", process.pid) == 0
         finally:
             process.kill()
 

@@ -267,7 +267,7 @@ def marks_of(made, backend, answers, student="grace", secret=b"another secret"):
             blank = without_solutions(cell.source) if cell.solution else without_markers(cell.source)
             cells.append((cell.id or f"cell {number}", answers.get(cell.id, blank)))
     limits = limits_of(made)
-    found = judge(made, cells, student, lambda: Sandbox(backend, limits, made.withheld), secret=secret)
+    found = judge(made, cells, student, lambda: Sandbox(backend, limits, made.withheld, made.imports), secret=secret)
     return {mark.grade_id: mark for mark in found.marks if mark.score is not None}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def notebook(source: Source, result: Result, found: HandedIn) -> Any:
     """The notebook, in the assignment's order: given cells as they should be, tests with what the grader found."""
     from nbformat import v4, validate
 
-    ours = {cell["id"]: cell for cell in notebooks.student(source).cells}
+    ours = _handed_out(source)
     given = {cell["source"] for cell in ours.values() if cell["cell_type"] == "markdown"}
     marks = {mark.grade_id: mark for mark in result.marks}
     cells = [v4.new_markdown_cell(_head(result)), *(_added(cell, given) for cell in found.added[""])]
@@ -102,6 +103,12 @@ def answered(source: Source, found: HandedIn, cell: Cell) -> bool:
     """Whether a question that a person grades was answered: its cell is there and not as it was handed out."""
     as_it_was = notebooks.asked(source, cell).strip()
     return any(one["source"].strip() not in ("", as_it_was) or one["attachments"] for one in found.answers[cell.id])
+
+
+@cache
+def _handed_out(source: Source) -> dict[str, Any]:
+    """The cells of the student's notebook by their ids, to read."""
+    return {cell["id"]: cell for cell in notebooks.student(source).cells}
 
 
 def _known(cell: Cell, ours: Any, found: HandedIn, mark: Mark | None) -> Any:

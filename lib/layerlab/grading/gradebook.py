@@ -170,8 +170,10 @@ def _record(gradebook: Any, course: Path, source: Source, result: Result, found:
         _grade(grade, mark, blank=blank, same=before.get(cell.id) == now.get(cell.id) or not cell.manual)
         if cell.manual:
             gradebook.find_comment(cell.id, name, name, student).auto_comment = "No response." if blank else None
+    gradebook.find_submission_notebook(name, name, student).late_submission_penalty = None
     gradebook.db.commit()
-    _penalise(course, name, student, notebook)
+    if gradebook.find_submission(name, student).total_seconds_late > 0:
+        _penalise(course, name, student, notebook)
     put(path, autograded.written(notebook))
     for beside in BESIDE:
         _copy(course / "submitted" / student / name / beside, path.parent / beside)
@@ -203,7 +205,7 @@ def _timestamp(course: Path, name: str, student: str) -> Any:
 
 
 def _penalise(course: Path, name: str, student: str, notebook: Any) -> None:
-    """Whatever the course's settings say of late submissions."""
+    """Whatever the course's settings say of late submissions, by nbgrader, which opens the gradebook once more."""
     from nbgrader.preprocessors import AssignLatePenalties
 
     place = {"notebook": name, "assignment": name, "student": student, "db_url": _folder(course).db_url}

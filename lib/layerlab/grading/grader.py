@@ -200,7 +200,7 @@ def _graded(grading: Grading, submission: Submission) -> Result:
         return _not_graded(grading, submission, str(error))
 
     def sandbox() -> Sandbox:
-        return Sandbox(grading.backend, grading.limits, source.withheld)
+        return Sandbox(grading.backend, grading.limits, source.withheld, source.imports)
 
     limit = 1.5 * grading.limits.wall_seconds
     try:

@@ -99,6 +99,13 @@ class Source:
         code = (cell.source for cell in self.cells if cell.kind == "code" and cell.solution)
         return frozenset().union(*(bound(text, imports=False) for text in code))
 
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that the given code and the key's answers import; a student's code will want them too."""
+        code = (cell.source for cell in self.cells if cell.kind == "code" and not cell.tests)
+        found = {name for text in code for name in imported(text)}
+        return tuple(sorted(name for name in found if name.partition(".")[0] != "layerlab"))
+
     def cell(self, grade_id: str) -> Cell:
         """The cell of that id. Raises KeyError."""
         for cell in self.cells:
@@ -186,6 +193,18 @@ def bound(code: str, *, imports: bool = True) -> set[str]:
         for symbol in table.get_symbols()
         if (symbol.is_assigned() and not symbol.is_imported()) or (imports and symbol.is_imported())
     }
+
+
+def imported(code: str) -> set[str]:
+    """The modules that code imports anywhere; what comes `from` one may be a module itself. None if it is no Python."""
+    try:
+        nodes = list(ast.walk(ast.parse(code)))
+    except SyntaxError:
+        return set()
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    parts = {f"{node.module}.{alias.name}" for node in froms for alias in node.names if alias.name != "*"}
+    return plain | parts | {str(node.module) for node in froms}
 
 
 def used(code: str) -> set[str]:

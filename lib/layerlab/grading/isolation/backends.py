@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Any, Protocol
 
 from layerlab.grading.isolation import watch
 from layerlab.grading.isolation.limits import Limits
@@ -34,18 +34,100 @@ ENVIRONMENT = {
 
 
 @dataclass(frozen=True)
-class Started:
-    """A process with pipes on its three standard streams, and what its owner may do with it.
+class End:
+    """How a process ended: its exit status, negative for a signal, and the CPU seconds of all that it waited for."""
 
-    kill: end it and all that it started. release: give back what it held. watched: its processes can be seen from here.
-    disk: the folder of all its files, as it sees them; '' where they cannot be counted.
+    status: int
+    cpu_seconds: float
+
+
+class Started(Protocol):
+    """A runner that is starting, with all that it lives in.
+
+    streams: what it reads, its answers, its text. watched: its processes can be seen from here. disk: the folder of all
+    its files, as it sees them; '' where they cannot be counted. own: how many processes are there before the student's.
     """
 
-    process: subprocess.Popen[bytes]
-    kill: Callable[[], None]
-    release: Callable[[], None]
-    watched: bool = True
-    disk: str = ""
+    streams: tuple[IO[bytes], IO[bytes], IO[bytes]]
+    watched: bool
+    disk: str
+    own: int
+
+    def roots(self) -> tuple[int, ...]:
+        """The processes that are all of it, together with their descendants."""
+
+    def ended(self) -> End | None:
+        """How the runner ended; None while it runs."""
+
+    def end(self) -> End | None:
+        """Kill all of it, wait for that; None where nobody can say how the runner ended."""
+
+    def kill(self) -> None:
+        """Kill all of it. For a thread that only watches: it does not wait."""
+
+    def release(self) -> None:
+        """Give back what it held."""
+
+
+class Child:
+    """A process of ours, with the kernel's account of what it used."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process, self.pid = process, process.pid
+        self._end: End | None = None
+
+    def ended(self, *, wait: bool = False) -> End | None:
+        """How it ended; None while it runs."""
+        if self._end is None:
+            # its ru_maxrss would begin with the memory of the grader, from whom it was forked
+            pid, status, used = os.wait4(self.pid, 0 if wait else os.WNOHANG)
+            if pid:
+                self.process.returncode = os.waitstatus_to_exitcode(status)
+                self._end = End(self.process.returncode, used.ru_utime + used.ru_stime)
+        return self._end
+
+    def kill(self) -> None:
+        """Kill it and its descendants."""
+        if self._end is None:
+            watch.kill(self.pid)
+
+
+class Alone:
+    """A runner that was started as a process of ours: itself, or behind the programs that isolate it."""
+
+    own = 3  # two of bubblewrap, one interpreter
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        release: Callable[[], None] = lambda: None,
+        *,
+        disk: str = "",
+        watched: bool = True,
+        kill: Callable[[], None] | None = None,
+    ) -> None:
+        assert process.stdin and process.stdout and process.stderr
+        self.streams = (process.stdin, process.stdout, process.stderr)
+        self.release, self.disk, self.watched = release, disk, watched
+        self._child = Child(process)
+        self._kill = kill or self._child.kill
+
+    def roots(self) -> tuple[int, ...]:
+        """The process that was started."""
+        return (self._child.pid,)
+
+    def ended(self) -> End | None:
+        """How it ended; None while it runs."""
+        return self._child.ended()
+
+    def end(self) -> End | None:
+        """Kill it, and wait for that."""
+        self.kill()
+        return self._child.ended(wait=True)
+
+    def kill(self) -> None:
+        """Kill it and what it started."""
+        self._kill()
 
 
 class Backend(Protocol):
@@ -55,8 +137,16 @@ class Backend(Protocol):
     def name(self) -> str:
         """What results say of the isolation."""
 
-    def start(self, limits: Limits, withheld: Sequence[str]) -> Started:
-        """Start the runner; raises OSError where the program is missing."""
+    def start(self, limits: Limits, withheld: Sequence[str], modules: Sequence[str] = ()) -> Started:
+        """Start the runner; raises OSError where the program is missing.
+
+        withheld: modules that cannot be imported. modules: those that may be in memory from the start.
+        """
+
+
+def interpreter() -> str:
+    """The Python below any virtual environment."""
+    return os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 def site_folders() -> list[str]:
@@ -73,8 +163,8 @@ def settings(
     uid: int = 0,
     processes: bool = False,
     alone: bool = False,
-) -> str:
-    """The runner's argument: resource limits in the kernel's units, what is withheld, and more.
+) -> dict[str, Any]:
+    """What the runner is told: resource limits in the kernel's units, what is withheld, and more.
 
     paths: added to the search path. uid: the user to become, 0 for none. processes: whether the kernel counts the
     processes of this sandbox alone. alone: refuse to start where layerlab can be found.
@@ -88,8 +178,7 @@ def settings(
         "MSGQUEUE": 0,
         **({"NPROC": limits.processes} if processes else {}),
     }
-    given = {"paths": list(paths), "limits": kernel, "withheld": list(withheld), "uid": uid, "alone": alone}
-    return json.dumps(given)
+    return {"paths": list(paths), "limits": kernel, "withheld": list(withheld), "uid": uid, "alone": alone}
 
 
 def spawn(
@@ -109,11 +198,15 @@ def spawn(
     )
 
 
-def font_lists() -> list[Path]:
-    """Matplotlib's lists of the fonts here, which take it seconds to make."""
+def font_cache() -> Path:
+    """Where matplotlib keeps its lists of the fonts here, which take it seconds to make."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    cache = os.environ.get("MPLCONFIGDIR") or os.path.join(home, "matplotlib")
-    return sorted(Path(cache).glob("fontlist-v*.json"))
+    return Path(os.environ.get("MPLCONFIGDIR") or os.path.join(home, "matplotlib"))
+
+
+def font_lists() -> list[Path]:
+    """The lists."""
+    return sorted(font_cache().glob("fontlist-v*.json"))
 
 
 class Unsafe:
@@ -121,9 +214,9 @@ class Unsafe:
 
     name = "none (a plain process with resource limits)"
 
-    def start(self, limits: Limits, withheld: Sequence[str]) -> Started:
+    def start(self, limits: Limits, withheld: Sequence[str], modules: Sequence[str] = ()) -> Started:
         """Start the runner as this user, in an empty folder that is its home."""
-        argument = settings(limits, withheld, paths=site_folders())
+        argument = json.dumps(settings(limits, withheld, paths=site_folders()))
         home = tempfile.TemporaryDirectory(prefix="layerlab-", ignore_cleanup_errors=True)
         fonts = font_lists()
         environment = ENVIRONMENT | {
@@ -138,4 +231,4 @@ class Unsafe:
             watch.kill_marked(home.name, 2.0)  # those that left the process's tree
             home.cleanup()
 
-        return Started(process, lambda: watch.kill(process.pid), release)
+        return Alone(process, release)

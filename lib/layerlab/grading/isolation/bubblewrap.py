@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import platform
 import socket
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from layerlab.grading.isolation import seccomp, watch
+from layerlab.grading.isolation import seccomp, warm
 from layerlab.grading.isolation.backends import (
     ENVIRONMENT,
     HERE,
     INSIDE,
     MB,
+    Alone,
+    Child,
     Started,
     font_lists,
+    interpreter,
     settings,
     site_folders,
     spawn,
@@ -26,72 +32,142 @@ from layerlab.grading.isolation.limits import Limits
 UIDS = range(61184, 65520)  # nobody's, by convention: systemd gives them to services for as long as they run
 COUNTED_APART = (5, 14)  # the Linux that counts a user's processes in each user namespace by itself
 OPEN_PLACES = ("/usr/home", "/usr/local", "/usr/src", "/usr/share")  # below /usr, where people keep their own files
+HOLD = "import os, signal; os.write(1, b'.'); os.closerange(0, 3); signal.pause()"
 PACKAGES = ("lib*/python3*/*-packages", "local/lib*/python3*/*-packages")  # below /usr: the distribution's own
 
 
 class Bubblewrap:
-    """No network, no other process, no home, nothing of the course; the student's code has no rights at all."""
+    """No network, no other process, no home, nothing of the course; the student's code has no rights at all.
+
+    warm: fork the runner into the sandbox from a process that has the libraries in memory; else bubblewrap executes it,
+    and it imports them anew. Both end up in the same namespaces, with the same rights, limits and filter.
+    """
 
     name = "bubblewrap"
 
-    def __init__(self, program: str) -> None:
-        self.program = program
+    def __init__(self, program: str, *, warm: bool = True) -> None:
+        self.program, self.warm = program, warm
 
-    def start(self, limits: Limits, withheld: Sequence[str]) -> Started:
-        """Start the runner in a namespace of its own; as root, under a user id that no other sandbox has now.
+    def start(self, limits: Limits, withheld: Sequence[str], modules: Sequence[str] = ()) -> Started:
+        """Start the runner in namespaces of its own; as root, under a user id that no other sandbox has now.
 
         Raises OSError where bubblewrap is missing, or on a machine whose system calls are not known here.
         """
-        lock = _own_uid() if os.geteuid() == 0 else None
-        passed = []
-        try:
-            passed = [_filter()]
-            command = self.command(limits, withheld, lock[0] if lock else 0, passed[0])
-            process = spawn(command, {}, passed=passed)
-        except BaseException:
-            if lock:
-                lock[1].close()
-            raise
-        finally:
-            for descriptor in passed:
-                os.close(descriptor)
-        release = lock[1].close if lock else lambda: None
-        return Started(process, lambda: watch.kill(process.pid), release, disk="/tmp")
+        with contextlib.ExitStack() as undo:
+            uid, release = 0, _nothing
+            if os.geteuid() == 0:
+                uid, lock = _own_uid()
+                release = undo.enter_context(contextlib.closing(lock)).close
+            reading, writing = os.pipe()
+            with os.fdopen(reading), os.fdopen(writing, "wb") as filter_in:
+                filter_in.write(seccomp.program(platform.machine()))
+                filter_in.close()
+                start = self._forked if self.warm else self._executed
+                started = start(limits, withheld, modules, uid, reading, release)
+            undo.pop_all()
+        return started
 
-    def command(self, limits: Limits, withheld: Sequence[str], uid: int, seccomp_filter: int) -> list[str]:
-        """The whole command line; `uid` 0 stands for a user namespace of this user."""
-        executable, base = _interpreter()
-        apart = tuple(int(n) for n in platform.release().split("-")[0].split(".")[:2]) >= COUNTED_APART
-        argument = settings(limits, withheld, paths=site_folders(), uid=uid, processes=bool(uid) or apart)
+    def _executed(
+        self,
+        limits: Limits,
+        withheld: Sequence[str],
+        modules: Sequence[str],
+        uid: int,
+        seccomp_filter: int,
+        release: Callable[[], None],
+    ) -> Started:
+        """Bubblewrap's command is the runner, which imports what it needs."""
+        config = settings(limits, withheld, paths=site_folders(), uid=uid, processes=_counted_apart(uid))
+        rights = ("CAP_SETUID", "CAP_SETGID") if uid else ()  # to become the user
+        command = self.command(limits, withheld, uid, seccomp_filter, rights)
+        command += ["--", interpreter(), "-I", "-S", "/runner/runner.py", json.dumps(config)]
+        return Alone(spawn(command, {}, passed=[seccomp_filter]), release, disk="/tmp")
+
+    def _forked(
+        self,
+        limits: Limits,
+        withheld: Sequence[str],
+        modules: Sequence[str],
+        uid: int,
+        seccomp_filter: int,
+        release: Callable[[], None],
+    ) -> Started:
+        """Bubblewrap's command holds the namespaces, and the runner is forked into them."""
+        config = settings(limits, withheld, uid=uid, processes=_counted_apart(uid))
+        steps = seccomp.program(platform.machine()).hex()
+        request = {"config": config, "environment": ENVIRONMENT, "filter": steps}
+        command = self.command(limits, withheld, uid, seccomp_filter)
+        (
+            (requests, asking),
+            (answering, answers),
+            (reading, text),
+            (about, says),
+            (ready, setting_up),
+            (heard, report),
+        ) = (os.pipe() for _ in range(6))
+        given = (requests, answers, text, about, ready, report)
+        with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed_over:
+            for descriptor in (*given, says, setting_up):
+                handed_over.callback(os.close, descriptor)
+            streams = (
+                undo.enter_context(os.fdopen(asking, "wb", buffering=0)),
+                undo.enter_context(os.fdopen(answering, "rb", buffering=0)),
+                undo.enter_context(os.fdopen(reading, "rb", buffering=0)),
+            )
+            undo.callback(os.close, heard)
+            process = subprocess.Popen(
+                [*command, "--info-fd", str(says), "--", interpreter(), "-I", "-S", "-c", HOLD],
+                stdin=subprocess.DEVNULL,
+                stdout=setting_up,
+                stderr=text,
+                env={},
+                cwd="/",
+                start_new_session=True,
+                pass_fds=[says, seccomp_filter],
+            )
+            child = Child(process)
+            undo.callback(child.ended, wait=True)
+            undo.callback(child.kill)
+            warm.forge(modules, withheld).enter(request, given)
+            undo.pop_all()
+        return warm.Entered(child, streams, heard, release, disk="/tmp")
+
+    def command(
+        self, limits: Limits, withheld: Sequence[str], uid: int, seccomp_filter: int, rights: Sequence[str] = ()
+    ) -> list[str]:
+        """The command line up to what is to be run; `uid` 0 stands for a user namespace of this user."""
         options = [self.program, "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
         options += ["--seccomp", str(seccomp_filter), "--cap-drop", "ALL"]
         if uid:  # a user namespace would leave the student's process the host's root: drop to a user instead
             options += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
-            options += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             options += ["--unshare-all", "--uid", "1000", "--gid", "1000"]
+        for right in rights:
+            options += ["--cap-add", right]
         for name, value in ENVIRONMENT.items():
             options += ["--setenv", name, value]
         # the libraries may themselves lie below /tmp
         options += [*_system(), "--perms", "1777", "--size", str(limits.disk_mb * MB), "--tmpfs", "/tmp"]
-        options += [*_libraries([*base, *site_folders()]), *_masks(withheld), *_way_to("/runner/runner.py")]
+        options += [*_libraries([*_programs(), *site_folders()]), *_masks(withheld), *_way_to("/runner/runner.py")]
         for name in INSIDE:
             options += ["--ro-bind", str(HERE / name), f"/runner/{name}"]
         for folder in (ENVIRONMENT["HOME"], ENVIRONMENT["MPLCONFIGDIR"]):
             options += ["--perms", "0777", "--dir", folder]
         for fonts in font_lists():
             options += ["--ro-bind", str(fonts), f"{ENVIRONMENT['MPLCONFIGDIR']}/{fonts.name}"]
-        options += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", ENVIRONMENT["HOME"]]
-        return [*options, "--", executable, "-I", "-S", "/runner/runner.py", argument]
+        # of /proc as well: the memory of a process of the same user, which may be under no filter, is a file there
+        for place in ("/proc", "/dev", "/"):
+            options += ["--remount-ro", place]
+        return [*options, "--chdir", ENVIRONMENT["HOME"]]
 
 
-def _filter() -> int:
-    """A descriptor that the filter of system calls can be read from."""
-    program = seccomp.program(platform.machine())
-    reading, writing = os.pipe()
-    os.write(writing, program)
-    os.close(writing)
-    return reading
+def _nothing() -> None:
+    pass
+
+
+def _counted_apart(uid: int) -> bool:
+    """Whether the kernel counts the processes of a sandbox by themselves."""
+    return bool(uid) or tuple(int(n) for n in platform.release().split("-")[0].split(".")[:2]) >= COUNTED_APART
 
 
 def _system() -> list[str]:
@@ -132,11 +208,10 @@ def _way_to(path: str) -> list[str]:
     return [word for parent in above for word in ("--perms", "0755", "--dir", parent)]
 
 
-def _interpreter() -> tuple[str, list[str]]:
-    """The interpreter below any virtual environment, and its folders of programs and libraries."""
-    executable = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+def _programs() -> list[str]:
+    """The interpreter's folders of programs and libraries."""
     folders = [Path(sys.base_prefix, name) for name in ("bin", "lib", "lib64")]
-    return executable, [str(folder) for folder in folders if folder.is_dir() and not folder.is_symlink()]
+    return [str(folder) for folder in folders if folder.is_dir() and not folder.is_symlink()]
 
 
 def _masks(withheld: Sequence[str]) -> list[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import selectors
-import subprocess
 import time
+from typing import IO
 
 from layerlab.grading.isolation import wire
 from layerlab.grading.isolation.backends import MB
@@ -27,9 +27,8 @@ class Flood(Exception):
 class Channel:
     """Never waits longer than told, whatever the other end does."""
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits) -> None:
-        assert process.stdin and process.stdout and process.stderr
-        self._streams = (process.stdin, process.stdout, process.stderr)
+    def __init__(self, streams: tuple[IO[bytes], IO[bytes], IO[bytes]], limits: Limits) -> None:
+        self._streams = streams
         self._in, self._out, self._text = (stream.fileno() for stream in self._streams)
         for stream in self._streams:
             os.set_blocking(stream.fileno(), False)

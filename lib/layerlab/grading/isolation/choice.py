@@ -49,10 +49,14 @@ def choose(engine: str = "", unsafe: bool = False) -> Backend:
 def _tried_bubblewrap(program: str | None) -> tuple[Backend | None, str]:
     if program is None:
         return None, f"bubblewrap is not installed: {INSTALL}"
-    backend = Bubblewrap(program)
-    why = _trial(backend)
+    why = ""
+    for warm in (True, False):  # a machine may let nobody but bubblewrap itself into its sandboxes
+        backend = Bubblewrap(program, warm=warm)
+        why = _trial(backend)
+        if not why:
+            return backend, ""
     hint = "a newer bubblewrap is needed" if "Unknown option" in why else ALLOW
-    return (None, f"bubblewrap does not work here ({why}): {hint}") if why else (backend, "")
+    return None, f"bubblewrap does not work here ({why}): {hint}"
 
 
 @functools.cache

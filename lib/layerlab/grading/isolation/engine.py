@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import uuid
 from collections.abc import Sequence
 
-from layerlab.grading.isolation.backends import ENVIRONMENT, HERE, INSIDE, MB, Started, settings, spawn
+from layerlab.grading.isolation.backends import ENVIRONMENT, HERE, INSIDE, MB, Alone, settings, spawn
 from layerlab.grading.isolation.limits import Limits
 
 USER = "61184:61184"  # nobody's, by convention
@@ -26,17 +27,17 @@ class Engine:
         self.program, self.image = program, image
         self.name = os.path.basename(program)
 
-    def start(self, limits: Limits, withheld: Sequence[str]) -> Started:
+    def start(self, limits: Limits, withheld: Sequence[str], modules: Sequence[str] = ()) -> Alone:
         """Start a container with the runner; raises OSError where the engine is missing."""
         container = f"layerlab-{uuid.uuid4().hex}"
         process = spawn(self.command(limits, withheld, container), os.environ)
 
         def kill() -> None:
-            # the client's end is not the container's
-            self._quietly("kill", container)
-            process.kill()
+            if process.returncode is None:
+                self._quietly("kill", container)  # the client's end is not the container's
+                process.kill()
 
-        return Started(process, kill, lambda: self._quietly("rm", "--force", container), watched=False)
+        return Alone(process, lambda: self._quietly("rm", "--force", container), watched=False, kill=kill)
 
     def command(self, limits: Limits, withheld: Sequence[str], container: str) -> list[str]:
         """The whole command line."""
@@ -53,7 +54,7 @@ class Engine:
                 options += ["--env", f"{name}={value}"]
         for name in INSIDE:
             options += ["--volume", f"{HERE / name}:/runner/{name}:ro"]
-        argument = settings(limits, withheld, alone=True)
+        argument = json.dumps(settings(limits, withheld, alone=True))
         return [*options, "--entrypoint", "python3", self.image, "-I", "/runner/runner.py", argument]
 
     def _quietly(self, *arguments: str) -> None:

@@ -27,17 +27,26 @@ PROTOCOL = 60  # the first descriptor for it: away from those that a student's c
 
 
 def main() -> NoReturn:
+    """Give up all rights, then serve; the exit status is 70 where that fails."""
+    try:
+        config = json.loads(sys.argv[1])
+        drop(config)
+    except Exception as error:
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        os._exit(70)
+    serve(config)
+
+
+def serve(config: dict[str, Any]) -> NoReturn:
     """Serve requests until there are no more; the exit status is 70 where the protocol broke."""
     exit_now = os._exit  # before a student can replace it
     try:
-        config = json.loads(sys.argv[1])
         # not inherited by programs that the student starts
         requests = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, PROTOCOL)
         answers = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, PROTOCOL)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
         os.dup2(2, 1)
         here = os.path.dirname(os.path.abspath(__file__))
-        _drop(config)
         sys.path[:0] = [here]
         sys.path += config["paths"]
         if config["alone"] and importlib.machinery.PathFinder.find_spec("layerlab"):
@@ -60,7 +69,7 @@ def main() -> NoReturn:
     exit_now(0)
 
 
-def _drop(config: dict[str, Any]) -> None:
+def drop(config: dict[str, Any]) -> None:
     """No privileges and no more resources than allowed, from here on, for this process and its children."""
     for name, most in config["limits"].items():
         kind = getattr(resource, f"RLIMIT_{name}", None)
@@ -72,9 +81,13 @@ def _drop(config: dict[str, Any]) -> None:
         os.setgroups([])
         os.setresgid(config["uid"], config["uid"], config["uid"])
         os.setresuid(config["uid"], config["uid"], config["uid"])
-        # bubblewrap left the two rights for this inheritable; version 3 of linux/capability.h
-        if ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()):
-            raise PermissionError("the rights of root could not be given up")
+        no_rights()  # bubblewrap left the two for this inheritable
+
+
+def no_rights() -> None:
+    """Give up what a process may do beyond its user. Version 3 of linux/capability.h."""
+    if ctypes.CDLL(None).capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()):
+        raise PermissionError("the rights of root could not be given up")
 
 
 def _serve(desk: Desk, requests: int, answers: int) -> None:

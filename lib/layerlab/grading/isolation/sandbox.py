@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import threading
 import time
@@ -19,7 +18,6 @@ from layerlab.grading.isolation.limits import CellRun, Limits, NoIsolation, Stop
 STARTING = 60.0  # seconds for the interpreter and numpy: only a machine that is out of order needs them
 ENDING = 2.0  # seconds between a closed connection and the end of its process
 PERIOD = 0.05  # seconds between two looks at what the processes use
-OWN = 3  # processes of the sandbox itself: two of bubblewrap, one interpreter
 TEXT = 4000  # characters of an error
 BROKEN = 70  # the runner's own exit status
 # a cell or call may use its seconds of CPU time, however busy the machine is; one that waits is ended after so many
@@ -33,15 +31,21 @@ class Sandbox:
     """A process for one submission, started at once and without waiting, so that it can be kept warm.
 
     Use it from one thread, and start it from a thread that lives as long: when the starting thread ends, the kernel
-    ends the sandbox. After `Stopped` it is dead. Raises OSError where the backend's program cannot be started; the
-    first method used raises NoIsolation where it started and failed.
+    ends the sandbox. modules: what the student's code will import, which some backends have in memory from the start.
+    After `Stopped` it is dead. Raises OSError where the backend's program cannot be started; the first method used
+    raises NoIsolation where it started and failed.
     """
 
-    def __init__(self, backend: Backend, limits: Limits | None = None, withheld: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        limits: Limits | None = None,
+        withheld: Sequence[str] = (),
+        modules: Sequence[str] = (),
+    ) -> None:
         self.limits = limits or Limits()
-        self._started = backend.start(self.limits, withheld)
-        self._process = self._started.process
-        self._channel = Channel(self._process, self.limits)
+        self._started = backend.start(self.limits, withheld, modules)
+        self._channel = Channel(self._started.streams, self.limits)
         self._wall, self._peak, self._cpu = 0.0, 0.0, 0.0
         # CPU seconds for the answer that is waited for; what all may have used by then, from the watcher's next look on
         self._allowed, self._most = NO_LIMIT, NO_LIMIT
@@ -188,11 +192,11 @@ class Sandbox:
         if self._reason:  # the watcher's
             return self._reason
         end = time.monotonic() + ENDING
-        while not self._reaped(os.WNOHANG):
+        while (ended := self._started.ended()) is None:
             if time.monotonic() > end:
                 return "the process closed its connection"
             time.sleep(0.002)
-        status = self._process.returncode
+        status = ended.status
         number = -status if status < 0 else status - 128  # as its own end, or as its parent reports it
         if number == signal.SIGXCPU:
             return f"it used more than {self.limits.cpu_seconds:g} s of CPU time"
@@ -205,11 +209,11 @@ class Sandbox:
         if not self._over:
             self._stop_watching()
             self._reason = self._reason or reason
-            if self._process.returncode is None:
-                if self._started.watched:
-                    self._look()
-                self._started.kill()
-                self._reaped(0)
+            if self._started.watched and self._started.ended() is None:
+                self._look()
+            ended = self._started.end()
+            if ended and self._started.watched:
+                self._cpu = max(self._cpu, ended.cpu_seconds)
             watch.until_gone(self._pids, ENDING)
             self._over = True
             self._started.release()
@@ -224,21 +228,8 @@ class Sandbox:
             self._watcher.join()
             self._watcher = None
 
-    def _reaped(self, options: int) -> bool:
-        """Whether it has ended (waiting for that where no option forbids it), with the kernel's account of its use."""
-        if self._process.returncode is not None:
-            return True
-        pid, status, used = os.wait4(self._process.pid, options)
-        if not pid:
-            return False
-        self._process.returncode = os.waitstatus_to_exitcode(status)
-        if self._started.watched:
-            # its ru_maxrss would begin with the memory of the grader, from whom it was forked
-            self._cpu = max(self._cpu, used.ru_utime + used.ru_stime)
-        return True
-
     def _look(self) -> watch.Seen:
-        seen = watch.look(self._process.pid)
+        seen = watch.look(*self._started.roots())
         self._pids = self._first | set(seen.pids)
         self._cpu = max(self._cpu, seen.cpu_seconds)
         self._peak = max(self._peak, seen.memory_mb, seen.peak_mb)
@@ -253,7 +244,7 @@ class Sandbox:
                 return
 
     def _too_much(self) -> str:
-        limits, pid = self.limits, self._process.pid
+        limits, roots = self.limits, self._started.roots()
         most, allowed = self._most, self._allowed
         seen = self._look()
         if seen.cpu_seconds > most:
@@ -262,10 +253,10 @@ class Sandbox:
             self._most = seen.cpu_seconds + self._allowed
         if seen.cpu_seconds > limits.cpu_seconds:
             return f"it used more than {limits.cpu_seconds:g} s of CPU time"
-        if seen.memory_mb > limits.memory_mb and watch.shared_once(pid) > limits.memory_mb:
+        if seen.memory_mb > limits.memory_mb and watch.shared_once(*roots) > limits.memory_mb:
             return f"it used more than {limits.memory_mb} MB of memory"
-        if len(seen.pids) > limits.processes + OWN:
+        if len(seen.pids) > limits.processes + self._started.own:
             return f"it started more than {limits.processes} processes"
-        if self._started.disk and watch.inodes(pid, self._started.disk) > limits.files:
+        if self._started.disk and watch.inodes(self._started.disk, *roots) > limits.files:
             return f"it made more than {limits.files} files"
         return ""

@@ -26,9 +26,9 @@ class Seen:
     pids: tuple[int, ...]
 
 
-def tree(pid: int) -> list[int]:
-    """The process and all its descendants, parents first; [] where there is none (or no /proc)."""
-    found, at = [pid] if Path(f"/proc/{pid}").exists() else [], 0
+def tree(*pids: int) -> list[int]:
+    """The processes and all their descendants, parents first; [] where there is none (or no /proc)."""
+    found, at = [pid for pid in pids if Path(f"/proc/{pid}").exists()], 0
     while at < len(found):
         try:
             tasks = os.listdir(f"/proc/{found[at]}/task")
@@ -40,9 +40,9 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def look(pid: int) -> Seen:
-    """What the tree of a process uses; its dead children count through their parents."""
-    cpu, memory, peak, pids = 0.0, 0, 0, tree(pid)
+def look(*roots: int) -> Seen:
+    """What the trees of some processes use; their dead children count through their parents."""
+    cpu, memory, peak, pids = 0.0, 0, 0, tree(*roots)
     for each in pids:
         try:
             fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
@@ -56,10 +56,10 @@ def look(pid: int) -> Seen:
     return Seen(cpu, memory / 1e6, peak / 1e6, tuple(pids))
 
 
-def shared_once(pid: int) -> float:
-    """Megabytes of a tree, pages that several processes share counted once; infinite where it cannot be read."""
+def shared_once(*roots: int) -> float:
+    """Megabytes of some trees, pages that several processes share counted once; infinite where it cannot be read."""
     total = 0
-    for each in tree(pid):
+    for each in tree(*roots):
         try:
             text = Path(f"/proc/{each}/smaps_rollup").read_text()
         except (FileNotFoundError, ProcessLookupError):  # it has just ended
@@ -70,9 +70,9 @@ def shared_once(pid: int) -> float:
     return total * 1024 / 1e6
 
 
-def inodes(pid: int, folder: str) -> int:
-    """How many files lie in the file system at a folder as a process's descendants see it; 0 where none is left."""
-    for each in reversed(tree(pid)[1:]):  # the process itself sees the machine's folder
+def inodes(folder: str, *roots: int) -> int:
+    """How many files lie in the file system at a folder as the processes behind the first see it; 0 where none is."""
+    for each in reversed(tree(*roots)[1:]):  # the first itself sees the machine's folder
         try:
             files = os.statvfs(f"/proc/{each}/root{folder}")
         except OSError:
