@@ -49,7 +49,9 @@ def answered(made, replaced=None):
 
 def marked(made, cells, student, backend, limits=None):
     limits = limits or limits_of(made)
-    found = judge(made, cells, student, lambda: Sandbox(backend, limits, made.withheld, made.imports), secret=b"of the tests")
+    found = judge(
+        made, cells, student, lambda: Sandbox(backend, limits, made.withheld, made.imports), secret=b"of the tests"
+    )
     return found, {mark.grade_id: mark for mark in found.marks if mark.score is not None}
 
 

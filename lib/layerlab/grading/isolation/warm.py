@@ -52,6 +52,7 @@ class Forge:
     def close(self) -> None:
         """End it; the sandboxes stay."""
         self._ours.close()
+        self._process.kill()
         self._process.wait()
 
 
@@ -60,7 +61,7 @@ _making = threading.Lock()
 
 
 def forge(modules: Sequence[str], withheld: Sequence[str]) -> Forge:
-    """This process's forge for the modules; a new one where there is none that runs."""
+    """This process's forge for the modules, kept for as long as it lives; a new one where there is none that runs."""
     key = os.getpid(), tuple(modules), tuple(withheld)
     with _making:
         if key not in _forges or not _forges[key].running:
