@@ -5,9 +5,9 @@ Run by hand:  python tests/benchmarks/bench_grading.py [--assignment NAME] [--ba
 Both grade the same right answers to the same assignment as whole commands, and both leave their marks in an nbgrader
 gradebook: nbgrader runs each notebook with its hidden tests in a kernel of its own, as the teacher's own user; we run
 each in a sandbox of its own, forked from a process that has the libraries in memory, compare on our side and write the
-marks by nbgrader's API. Batches alternate between the two, so
-that both see the same load on the machine; the ratio is taken within each batch, and its median, minimum and maximum
-are printed. nbgrader grades one notebook at a time; ours, `--jobs` at a time.
+marks by nbgrader's API. Batches alternate between the two, so that both see the same load on the machine; the ratio is
+taken within each batch, and its median, minimum and maximum are printed. nbgrader grades one notebook at a time; ours,
+`--jobs` at a time.
 """
 
 import argparse
