@@ -182,6 +182,41 @@ def test_grading_again_keeps_what_a_person_gave(toy, course, submission):
         assert book.find_comment("3a", "toy", "toy", "ada").comment == "Which root?"
 
 
+def test_what_is_recorded_already_is_left_alone(toy, course, submission):
+    hand_in = [submission(answers(toy))]
+    (path,) = gradebook.record([result(toy, digest="one")], course, toy, hand_in)
+    path.write_text(path.read_text() + " ")
+    give(course, "3a", 1.0)
+    before = grades(course)
+    assert gradebook.record([result(toy, digest="one")], course, toy, hand_in) == [path]
+    assert path.read_text().endswith(" ")
+    assert grades(course) == before
+
+
+@pytest.mark.parametrize("lost", ["the score", "the submission", "the notebook", "the result", "the time"])
+def test_what_is_lost_or_other_than_it_was_is_recorded_again(toy, course, submission, lost):
+    hand_in, now = [submission(answers(toy))], result(toy, digest="one")
+    (path,) = gradebook.record([now], course, toy, hand_in)
+    path.write_text(path.read_text() + " ")
+    with gradebook.opened(course) as book:
+        if lost == "the score":
+            book.find_grade("1a-tests", "toy", "toy", "ada").auto_score = 0.5
+            book.db.commit()
+        elif lost == "the submission":
+            book.remove_submission("toy", "ada")
+    if lost == "the notebook":
+        path.unlink()
+    elif lost == "the result":
+        now = result(toy, lost=["1a-tests"], digest="two")
+    elif lost == "the time":
+        (course / "submitted" / "ada" / "toy").mkdir(parents=True)
+        (course / "submitted" / "ada" / "toy" / "timestamp.txt").write_text("2030-01-02 00:00:00 UTC")
+    gradebook.record([now], course, toy, hand_in)
+    assert not path.read_text().endswith(" ")
+    wanted = {mark.grade_id: mark.score for mark in now.marks if mark.score is not None}
+    assert {name: score for name, (score, _, _) in grades(course).items() if name in wanted} == wanted
+
+
 def test_an_answer_left_open_gets_nothing_and_says_so(toy, course, submission):
     gradebook.record([result(toy)], course, toy, [submission(answers(toy))])
     assert grades(course)["3a"] == (0.0, None, False)

@@ -71,11 +71,19 @@ def notebook(source: Source, result: Result, found: HandedIn) -> Any:
             cells += [v4.new_markdown_cell(cell.source)] if cell.kind == "markdown" else []
     for count, made in enumerate(cells):
         made["id"] = f"cell-{count}"
-    about = {"kernelspec": notebooks.KERNEL, "language_info": {"name": "python"}}
+    about = {"kernelspec": notebooks.KERNEL, "language_info": {"name": "python"}, "layerlab": {"of": result.digest}}
     book = v4.new_notebook(cells=cells, metadata=about)
     book.nbformat_minor = 5
     validate(book)
     return book
+
+
+def of(path: Path) -> str:
+    """The digest of the result that a notebook was written for; '' where there is none, or it is not ours."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["metadata"]["layerlab"]["of"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def texts(path: Path) -> dict[str, str]:

@@ -29,11 +29,12 @@ MOST = 1000  # bytes of such a file
 def record(results: Iterable[Result], course: Path, source: Source, submissions: Sequence[Submission]) -> list[Path]:
     """Write results into the gradebook of an nbgrader course folder; returns the notebooks written for the formgrader.
 
-    For each student: the submission, an automatic score for every tests cell, and cells that wait for a person. What a
-    person gave before is kept; it is flagged for a second look where the answer or the automatic score has changed
-    since. A submission that could not be graded waits in all its cells. An answer that was left as it was handed out
-    gets 0, as nbgrader does it. The course folder is made ready where it is not yet: source/NAME, nbgrader_config.py,
-    and nbgrader's generate_assignment. Ids that are no file names (`submissions.is_id`) are left out.
+    What the gradebook holds already is left alone. For each other student: the submission, an automatic score for every
+    tests cell, and cells that wait for a person. What a person gave before is kept; it is flagged for a second look
+    where the answer or the automatic score has changed since. A submission that could not be graded waits in all its
+    cells. An answer that was left as it was handed out gets 0, as nbgrader does it. The course folder is made ready
+    where it is not yet: source/NAME, nbgrader_config.py, and nbgrader's generate_assignment. Ids that are no file names
+    (`submissions.is_id`) are left out.
 
     Raises RuntimeError without nbgrader, ValueError where the gradebook knows other cells than the source.
     """
@@ -43,11 +44,7 @@ def record(results: Iterable[Result], course: Path, source: Source, submissions:
     with opened(course) as gradebook:
         _prepared(gradebook, course, source)
         handed_in = {submission.student: submission for submission in submissions}
-        return [
-            _record(gradebook, course, source, result, autograded.handed_in(source, _content(handed_in, result)))
-            for result in results
-            if is_id(result.student)
-        ]
+        return [_record(gradebook, course, source, result, handed_in) for result in results if is_id(result.student)]
 
 
 def _content(handed_in: dict[str, Submission], result: Result) -> bytes:
@@ -152,12 +149,15 @@ def _generate(course: Path, source: Source) -> None:
         raise ValueError(f"nbgrader could not generate the assignment {source.name} in {course}: {error}") from None
 
 
-def _record(gradebook: Any, course: Path, source: Source, result: Result, found: autograded.HandedIn) -> Path:
+def _record(gradebook: Any, course: Path, source: Source, result: Result, handed_in: dict[str, Submission]) -> Path:
     name, student = source.name, result.student
+    path = course / "autograded" / student / name / f"{name}.ipynb"
+    if result.digest and autograded.of(path) == result.digest and _holds(gradebook, course, result):
+        return path
+    found = autograded.handed_in(source, _content(handed_in, result))
     gradebook.update_or_create_student(student)
     with gradebook.db.no_autoflush:  # else SQLAlchemy warns of the order in which nbgrader makes a submission's rows
         gradebook.update_or_create_submission(name, student, timestamp=_timestamp(course, name, student))
-    path = course / "autograded" / student / name / f"{name}.ipynb"
     notebook = autograded.notebook(source, result, found)
     before = autograded.texts(path)
     now = autograded.texts_of(notebook)
@@ -178,6 +178,21 @@ def _record(gradebook: Any, course: Path, source: Source, result: Result, found:
     for beside in BESIDE:
         _copy(course / "submitted" / student / name / beside, path.parent / beside)
     return path
+
+
+def _holds(gradebook: Any, course: Path, result: Result) -> bool:
+    """Whether the gradebook has these scores, handed in when they were; what is late is looked at anew each time."""
+    from nbgrader.api import MissingEntry
+
+    try:
+        submission = gradebook.find_submission(result.assignment, result.student)
+    except MissingEntry:
+        return False
+    scores = {grade.name: grade.auto_score for notebook in submission.notebooks for grade in notebook.grades}
+    given = {mark.grade_id: mark.score for mark in result.marks if mark.score is not None}
+    late = submission.total_seconds_late > 0 or submission.late_submission_penalty
+    same = submission.timestamp == _timestamp(course, result.assignment, result.student)
+    return result.status == GRADED and same and not late and given.items() <= scores.items()
 
 
 def _grade(grade: Any, mark: Mark | None, *, blank: bool, same: bool) -> None:
