@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -33,6 +34,19 @@ def _own_assignments(monkeypatch):
 
 def by_id(book):
     return {cell.id: cell for cell in book.cells}
+
+
+@pytest.mark.parametrize(
+    ("withheld", "says"),
+    [
+        ((), "with NumPy, SciPy, scikit-learn and Matplotlib, but without layerlab and a network. Locked"),
+        (("sklearn",), "with NumPy, SciPy and Matplotlib, but without layerlab and a network. `sklearn` cannot"),
+        (("scipy.stats", "sklearn.svm"), "scikit-learn and Matplotlib, but without layerlab and a network. "
+                                         "`scipy.stats` and `sklearn.svm` cannot be imported there. Locked"),
+    ],
+)  # fmt: skip
+def test_the_note_names_the_libraries_that_are_there(toy, withheld, says):
+    assert says in notebooks.note(replace(toy, withheld=withheld))
 
 
 @pytest.mark.parametrize("made", [notebooks.student, notebooks.key, notebooks.nbgrader_source])

@@ -23,6 +23,7 @@ from layerlab.lab import paths
 STUDENT = re.compile(r'^STUDENT = ""', re.MULTILINE)  # what a notebook made for one student has filled in
 HEAD, KEY = "head", "key"  # the ids of the cells that are added
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+LIBRARIES = {"numpy": "NumPy", "scipy": "SciPy", "sklearn": "scikit-learn", "matplotlib": "Matplotlib"}
 FRONT = """\
 ---
 jupytext:
@@ -66,16 +67,15 @@ def note(source: Source) -> str:
     by_hand = f", {_number(waiting)} of them given by a person" if waiting else ""
     gpu = "a GPU shortens it" if budget.gpu else "a GPU does not help"
     minutes = _number(budget.cpu_minutes)
-    withheld = ""
-    if source.withheld:
-        names = [f"`{name}`" for name in source.withheld]
-        withheld = f" {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))} cannot be imported there."
+    there = _listed([name for module, name in LIBRARIES.items() if module not in source.withheld])
+    withheld = _listed([f"`{name}`" for name in source.withheld])
+    withheld = withheld and f" {withheld} cannot be imported there."
     return (
         f"About {_number(source.hours)} hours; {_points(source.points)}{by_hand}. Solved, the whole notebook runs in "
         f"{minutes} CPU minute{'' if minutes == '1' else 's'} and {budget.memory_mb} MB at most; {gpu}.\n\n"
         "Write your id, as your course knows it, into the first code cell: it chooses your data. "
         '`check("...")` tries an answer on visible checks; marks come from further tests on other inputs. For them '
-        "your code runs apart, with NumPy, SciPy, scikit-learn and Matplotlib, but without layerlab and a network."
+        f"your code runs apart, with {there}, but without layerlab and a network."
         f"{withheld} Locked cells are put back as they were."
     )
 
@@ -228,6 +228,11 @@ def _marked(text: str, what: str, head: str) -> str:
     """The text with the line that begins a region replaced by a heading, and the line that ends it left out."""
     text = re.sub(rf"^.*\bBEGIN {what}\b.*$", head, text, flags=re.MULTILINE)
     return re.sub(rf"^.*\bEND {what}\b.*$\n?", "", text, flags=re.MULTILINE)
+
+
+def _listed(names: list[str]) -> str:
+    """The names as a sentence has them."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def _number(value: float) -> str:
