@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from layerlab.grading import source
 from layerlab.grading.isolation import (
     CellRun,
     Limits,
@@ -30,6 +31,7 @@ from layerlab.grading.isolation import (
 from layerlab.grading.isolation.backends import INSIDE, site_folders
 from layerlab.grading.isolation.bubblewrap import Bubblewrap
 from layerlab.grading.isolation.cells import compiled
+from layerlab.grading.isolation.runner import PROTOCOL
 
 ROOT = Path(__file__).resolve().parents[2]
 TIGHT = Limits(
@@ -346,6 +348,12 @@ def test_nothing_of_the_machine_is_there_but_programs_and_libraries(sandbox, bac
     users = os.getuid(), *os.getgroups()
     names = "CapEff", "CapPrm", "CapInh", "CapAmb", "NoNewPrivs", "Seccomp:"
     rights = [line.split()[1] for line in open("/proc/self/status") if line.startswith(names)]
+    open_ones = []
+    for number in range(1024):
+        try:
+            open_ones += [os.fstat(number) and number]
+        except OSError:
+            pass
     """
     (ran,) = run(sandbox, code)
     assert ran.error == ""
@@ -356,6 +364,7 @@ def test_nothing_of_the_machine_is_there_but_programs_and_libraries(sandbox, bac
     assert not {"LAYERLAB_DATA", "SSH_AUTH_SOCK", "PYTEST_CURRENT_TEST"} & set(sandbox.value("variables"))
     assert sandbox.value("rights") == ["0" * 16] * 4 + ["1", "2"]
     assert 0 not in sandbox.value("users")
+    assert sandbox.value("open_ones") == [0, 1, 2, PROTOCOL, PROTOCOL + 1]
 
 
 def test_libraries_are_in_memory_for_all_and_what_one_does_to_them_is_its_own(backend):
@@ -374,6 +383,19 @@ def test_libraries_are_in_memory_for_all_and_what_one_does_to_them_is_its_own(ba
             assert sandbox.value("whole")
             seen += sandbox.value("drawn")
     assert len(set(seen)) == 4
+
+
+@pytest.mark.parametrize("name", source.names())
+def test_no_memory_that_can_be_written_is_shared_with_other_submissions(forked, name):
+    made = source.find(name)
+    with Sandbox(forked, Limits(), made.withheld, made.imports) as sandbox:
+        run(
+            sandbox,
+            "kinds = [line.split()[1] for line in open('/proc/self/maps')]\nimport sys\nmany = len(sys.modules)",
+        )
+        assert len(sandbox.value("kinds")) > 100
+        assert sandbox.value("many") > 500
+        assert [kind for kind in sandbox.value("kinds") if "w" in kind and "s" in kind] == []
 
 
 def test_a_sandbox_outlives_what_it_was_forked_from_and_the_next_gets_a_new_one(forked):

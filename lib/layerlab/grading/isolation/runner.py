@@ -44,7 +44,9 @@ def serve(config: dict[str, Any]) -> NoReturn:
         # not inherited by programs that the student starts
         requests = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, PROTOCOL)
         answers = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, PROTOCOL)
-        os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.close(nothing)
         os.dup2(2, 1)
         here = os.path.dirname(os.path.abspath(__file__))
         sys.path[:0] = [here]
