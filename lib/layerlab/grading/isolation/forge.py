@@ -28,7 +28,7 @@ NO_NEW_PRIVILEGES, SECCOMP, DROP_BOUND = 38, 22, 24  # prctl's of linux/prctl.h
 FILTER = 2  # SECCOMP_MODE_FILTER
 CAPABILITIES = 64
 CHUNK = 1 << 16
-FEW = 7  # descriptors that come with a request, at most
+FEW = 6  # descriptors that come with a request
 MOST = 1024  # above every descriptor here
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -43,7 +43,9 @@ def main() -> NoReturn:
     """Import, then fork for every request until the grader hangs up."""
     config = json.loads(sys.argv[1])
     control = socket.socket(fileno=os.dup(0))
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     lacking = _import(config)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children: they report themselves
     gc.collect()
@@ -95,8 +97,7 @@ def _start(
             raise ImportError(lacking)
         if not os.read(ready, 1):  # bubblewrap has said why
             os._exit(1)
-        first = json.loads(os.read(about, CHUNK))["child-pid"]
-        _enter(first)
+        _enter(_first(about))
         waiting, go = os.pipe()
         pid = os.fork()
         if not pid:
@@ -120,6 +121,17 @@ def _start(
 
 def _say(report: int, what: dict[str, Any]) -> None:
     os.write(report, f"{json.dumps(what)}\n".encode())
+
+
+def _first(about: int) -> int:
+    """The process that bubblewrap tells of, as JSON that it may write in parts."""
+    text = b""
+    while not text.rstrip().endswith(b"}"):
+        part = os.read(about, CHUNK)
+        if not part:
+            raise OSError("bubblewrap did not say which process is the first of its sandbox")
+        text += part
+    return int(json.loads(text)["child-pid"])
 
 
 def _enter(first: int) -> None:
