@@ -35,7 +35,7 @@ test: lint
 	@$(BIN)/layerlab build --strict
 	@$(BIN)/python tests/browser/install.py
 	@$(BIN)/python tests/grading/install.py
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 results: setup
 	@$(BIN)/layerlab sweep

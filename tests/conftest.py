@@ -17,6 +17,16 @@ settings.register_profile("searching", derandomize=False)
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
+# the files that take minutes: they begin first, so that no worker is left alone with one of them in the end
+LONG = (
+    "browser/test_pages.py",
+    "experiments/test_all.py",
+    "browser/test_live.py",
+    "exercises/test_assignments.py",
+    "book/test_teaching.py",
+    "serving/test_sphinx_build.py",
+)
+
 TINY = '''
 """The mean of uniform numbers.
 
@@ -78,6 +88,12 @@ def _mean(result):
 
 CLAIMS = (Claim("The mean is half the upper end.", "the uniform law", _mean),)
 '''
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long first; else as they were."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(autouse=True)
