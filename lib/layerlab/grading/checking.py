@@ -230,7 +230,7 @@ def _recognises(hint: Hint, answer: Answer) -> bool:
 
 def _raised(error: BaseException, function: Any) -> str:
     """The error in words, with the line of the reader's code (never ours) where it arose."""
-    if isinstance(error, NotImplementedError):
+    if isinstance(error, NotImplementedError):  # what stands where a reader has still to write the answer
         return "it is not written yet (it raises NotImplementedError)."
     message = ""
     with suppress(Exception):

@@ -20,7 +20,7 @@ from layerlab.grading.assignments import OWN, files_of
 from layerlab.grading.assignments import names as library
 
 FILE = "assignment.md"
-CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # as nbgrader writes it
+CODE_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # nbgrader's own text for the place of an answer
 TEXT_STUB = "YOUR ANSWER HERE"
 SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
 

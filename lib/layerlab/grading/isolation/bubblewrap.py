@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from layerlab.grading.isolation import seccomp, warm
 from layerlab.grading.isolation.backends import (
@@ -53,6 +54,7 @@ class Bubblewrap:
 
         Raises OSError where bubblewrap is missing, or on a machine whose system calls are not known here.
         """
+        steps = seccomp.program(platform.machine())
         with contextlib.ExitStack() as undo:
             uid, release = 0, _nothing
             if os.geteuid() == 0:
@@ -60,77 +62,21 @@ class Bubblewrap:
                 release = undo.enter_context(contextlib.closing(lock)).close
             reading, writing = os.pipe()
             with os.fdopen(reading), os.fdopen(writing, "wb") as filter_in:
-                filter_in.write(seccomp.program(platform.machine()))
+                filter_in.write(steps)
                 filter_in.close()
-                start = self._forked if self.warm else self._executed
-                started = start(limits, withheld, modules, uid, reading, release)
+                # the right to become the user, where it is the runner itself that bubblewrap starts
+                rights = ("CAP_SETUID", "CAP_SETGID") if uid and not self.warm else ()
+                command = self.command(limits, withheld, uid, reading, rights)
+                paths = () if self.warm else site_folders()
+                config = settings(limits, withheld, paths=paths, uid=uid, processes=_counted_apart(uid))
+                if self.warm:
+                    request = {"config": config, "environment": ENVIRONMENT, "filter": steps.hex()}
+                    started = _forked(command, reading, warm.forge(modules, withheld), request, release)
+                else:
+                    command += ["--", interpreter(), "-I", "-S", "/runner/runner.py", json.dumps(config)]
+                    started = Alone(spawn(command, {}, passed=[reading]), release, disk="/tmp")
             undo.pop_all()
         return started
-
-    def _executed(
-        self,
-        limits: Limits,
-        withheld: Sequence[str],
-        modules: Sequence[str],
-        uid: int,
-        seccomp_filter: int,
-        release: Callable[[], None],
-    ) -> Started:
-        """Bubblewrap's command is the runner, which imports what it needs."""
-        config = settings(limits, withheld, paths=site_folders(), uid=uid, processes=_counted_apart(uid))
-        rights = ("CAP_SETUID", "CAP_SETGID") if uid else ()  # to become the user
-        command = self.command(limits, withheld, uid, seccomp_filter, rights)
-        command += ["--", interpreter(), "-I", "-S", "/runner/runner.py", json.dumps(config)]
-        return Alone(spawn(command, {}, passed=[seccomp_filter]), release, disk="/tmp")
-
-    def _forked(
-        self,
-        limits: Limits,
-        withheld: Sequence[str],
-        modules: Sequence[str],
-        uid: int,
-        seccomp_filter: int,
-        release: Callable[[], None],
-    ) -> Started:
-        """Bubblewrap's command holds the namespaces, and the runner is forked into them."""
-        config = settings(limits, withheld, uid=uid, processes=_counted_apart(uid))
-        steps = seccomp.program(platform.machine()).hex()
-        request = {"config": config, "environment": ENVIRONMENT, "filter": steps}
-        command = self.command(limits, withheld, uid, seccomp_filter)
-        (
-            (requests, asking),
-            (answering, answers),
-            (reading, text),
-            (about, says),
-            (ready, setting_up),
-            (heard, report),
-        ) = (os.pipe() for _ in range(6))
-        given = (requests, answers, text, about, ready, report)
-        with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed_over:
-            for descriptor in (*given, says, setting_up):
-                handed_over.callback(os.close, descriptor)
-            streams = (
-                undo.enter_context(os.fdopen(asking, "wb", buffering=0)),
-                undo.enter_context(os.fdopen(answering, "rb", buffering=0)),
-                undo.enter_context(os.fdopen(reading, "rb", buffering=0)),
-            )
-            undo.callback(os.close, heard)
-            process = subprocess.Popen(
-                [*command, "--info-fd", str(says), "--", interpreter(), "-I", "-S", "-c", HOLD],
-                stdin=subprocess.DEVNULL,
-                stdout=setting_up,
-                stderr=text,
-                env={},
-                cwd="/",
-                start_new_session=True,
-                pass_fds=[says, seccomp_filter],
-            )
-            child = Child(process)
-            undo.callback(child.ended, wait=True)
-            undo.callback(child.kill)
-            warm.forge(modules, withheld).enter(request, given)
-            undo.pop_all()
-        return warm.Entered(child, streams, heard, release, disk="/tmp")
 
     def command(
         self, limits: Limits, withheld: Sequence[str], uid: int, seccomp_filter: int, rights: Sequence[str] = ()
@@ -159,6 +105,50 @@ class Bubblewrap:
         for place in ("/proc", "/dev", "/"):
             options += ["--remount-ro", place]
         return [*options, "--chdir", ENVIRONMENT["HOME"]]
+
+
+def _forked(
+    command: Sequence[str],
+    seccomp_filter: int,
+    forge: warm.Forge,
+    request: dict[str, Any],
+    release: Callable[[], None],
+) -> Started:
+    """Bubblewrap's command holds the namespaces, and the runner is forked into them."""
+    (
+        (requests, asking),
+        (answering, answers),
+        (reading, text),
+        (about, says),
+        (ready, setting_up),
+        (heard, report),
+    ) = (os.pipe() for _ in range(6))
+    given = (requests, answers, text, about, ready, report)
+    with contextlib.ExitStack() as undo, contextlib.ExitStack() as handed_over:
+        for descriptor in (*given, says, setting_up):
+            handed_over.callback(os.close, descriptor)
+        streams = (
+            undo.enter_context(os.fdopen(asking, "wb", buffering=0)),
+            undo.enter_context(os.fdopen(answering, "rb", buffering=0)),
+            undo.enter_context(os.fdopen(reading, "rb", buffering=0)),
+        )
+        undo.callback(os.close, heard)
+        process = subprocess.Popen(
+            [*command, "--info-fd", str(says), "--", interpreter(), "-I", "-S", "-c", HOLD],
+            stdin=subprocess.DEVNULL,
+            stdout=setting_up,
+            stderr=text,
+            env={},
+            cwd="/",
+            start_new_session=True,
+            pass_fds=[says, seccomp_filter],
+        )
+        child = Child(process)
+        undo.callback(child.ended, wait=True)
+        undo.callback(child.kill)
+        forge.enter(request, given)
+        undo.pop_all()
+    return warm.Entered(child, streams, heard, release, disk="/tmp")
 
 
 def _nothing() -> None:
