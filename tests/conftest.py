@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import settings
+from joblib.externals.loky import get_reusable_executor
 
 from layerlab import lab
 from layerlab.grading import isolation
@@ -100,6 +101,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test writes into the user's cache folder."""
     monkeypatch.setenv("LAYERLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def _own_processes():
+    """The worker processes that joblib keeps for the next call end with the test that started them.
+
+    They do not know the next test's experiments. And one that has grown by 300 MB since its first task leaks memory in
+    joblib's eyes, also where its second task was only the first that needed torch: joblib warns, and ends it.
+    """
+    yield
+    get_reusable_executor().shutdown(wait=True)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import re
 
 import pandas as pd
 import pytest
-from joblib.externals.loky import get_reusable_executor
 
 from layerlab import lab
 from layerlab.widgets import parts, replay
@@ -83,7 +82,6 @@ def test_drawings_are_kept_and_made_again_only_when_their_result_changes(prepare
 
 
 def test_many_drawings_are_made_by_several_processes(prepared, tmp_path, monkeypatch):
-    get_reusable_executor().shutdown(wait=True)  # processes left by other tests do not know this one's experiment
     drawn = count_drawings(monkeypatch)
     monkeypatch.setattr(replay, "PARALLEL_FROM", 2)
     assert len(replay.write(prepared, tmp_path / "out", jobs=2)) == 3 * 4
