@@ -84,7 +84,8 @@ def test_drawings_are_kept_and_made_again_only_when_their_result_changes(prepare
 def test_many_drawings_are_made_by_several_processes(prepared, tmp_path, monkeypatch):
     drawn = count_drawings(monkeypatch)
     monkeypatch.setattr(replay, "PARALLEL_FROM", 2)
-    assert len(replay.write(prepared, tmp_path / "out", jobs=2)) == 3 * 4
+    replay.draw([prepared], jobs=2)
+    assert len(replay.write(prepared, tmp_path / "out")) == 3 * 4
     assert drawn == []  # none of them here
 
 

@@ -1,7 +1,7 @@
 """The replay of an experiment in a page without a kernel: every stored run drawn, and the element that shows them.
 
-`write` puts JSON files for each stored run beside the pages: figure, claims and provenance, the same with the figure
-drawn for a phone, and the table;
+`draw` makes what is not drawn yet, `write` puts JSON files for each stored run beside the pages: figure, claims and
+provenance, the same with the figure drawn for a phone, and the table;
 `element` gives the HTML of the `<layerlab-replay>` element, whole without JavaScript for the run shown first.
 Drawings are kept between builds in a folder and made again only when the result or the code that draws has changed.
 """
@@ -15,7 +15,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from joblib import Parallel, delayed
 
 from layerlab.lab import Experiment, Store, figure_svg, fingerprint
 from layerlab.lab.config import Config, Parameter
@@ -142,17 +143,22 @@ def drawn(replay: Replay, index: int) -> dict[str, Any]:
         return _draw(replay.experiment, replay.store, point, kept)
 
 
-def write(replay: Replay, out: Path, jobs: int = -1) -> list[Path]:
+def draw(replays: Iterable[Replay], jobs: int = -1) -> None:
+    """Make all missing drawings of several replays, side by side where they are many (`jobs` as joblib counts them)."""
+    missing = [(r, p) for r in replays for p in r.points if not _kept(r, p).is_file()]
+    if len(missing) < PARALLEL_FROM:
+        jobs = 1
+    Parallel(n_jobs=jobs)(
+        delayed(_draw_by_name)(r.experiment.name, r.experiment.module.__name__, r.store.root, p, _kept(r, p))
+        for r, p in missing
+    )
+
+
+def write(replay: Replay, out: Path) -> list[Path]:
     """Write the files of all runs into `out`/_static/replay/NAME, draw what is missing, remove what is no longer there.
 
-    Many missing drawings are made in parallel (`jobs` as joblib counts them). Returns the files written anew.
+    Returns the files written anew.
     """
-    missing = [p for p in replay.points if not _kept(replay, p).is_file()]
-    if len(missing) >= PARALLEL_FROM:
-        from joblib import Parallel, delayed
-
-        name, module, root = replay.experiment.name, replay.experiment.module.__name__, replay.store.root
-        Parallel(n_jobs=jobs)(delayed(_draw_by_name)(name, module, root, p, _kept(replay, p)) for p in missing)
     folder = out / FOLDER / replay.experiment.name
     folder.mkdir(parents=True, exist_ok=True)
     files: dict[Path, str] = {}

@@ -58,7 +58,9 @@ def write(app: Sphinx, env: BuildEnvironment) -> list[str]:
     if app.builder.format != "html":
         return []
     names = sorted({name for record in records.pages(env).values() for name in record.experiments})
-    written = sum(len(replay.write(prepare(env, name), Path(app.outdir))) for name in names)
+    replays = [prepare(env, name) for name in names]
+    replay.draw(replays)
+    written = sum(len(replay.write(each, Path(app.outdir))) for each in replays)
     if written:
         log.info("replays: %d files written for %d experiments", written, len(names))
     root = Path(app.outdir) / replay.FOLDER
