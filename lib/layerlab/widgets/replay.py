@@ -146,10 +146,11 @@ def drawn(replay: Replay, index: int) -> dict[str, Any]:
 def draw(replays: Iterable[Replay], jobs: int = -1) -> None:
     """Make all missing drawings of several replays, side by side where they are many (`jobs` as joblib counts them)."""
     missing = [(r, p) for r in replays for p in r.points if not _kept(r, p).is_file()]
+    modules = list(dict.fromkeys(r.experiment.module.__name__ for r, _ in missing))
     if len(missing) < PARALLEL_FROM:
         jobs = 1
     Parallel(n_jobs=jobs)(
-        delayed(_draw_by_name)(r.experiment.name, r.experiment.module.__name__, r.store.root, p, _kept(r, p))
+        delayed(_draw_by_name)(modules, r.experiment.name, r.experiment.module.__name__, r.store.root, p, _kept(r, p))
         for r, p in missing
     )
 
@@ -246,8 +247,14 @@ def _compact(svg: str) -> str:
     return places.sub(lambda match: re.sub(r"(\d\.\d\d)\d+", r"\1", match[0]), svg)
 
 
-def _draw_by_name(name: str, module: str, root: Path, point: Point, kept: Path) -> None:
-    """`_draw` in another process, where only names can be sent."""
+def _draw_by_name(modules: Iterable[str], name: str, module: str, root: Path, point: Point, kept: Path) -> None:
+    """`_draw` in another process, where only names can be sent.
+
+    All `modules` that it will need are imported at the first drawing: were one that needs torch imported later, joblib
+    would take that for leaking memory, warn, and start another process.
+    """
+    for each in modules:
+        importlib.import_module(each)
     _draw(Experiment(name, importlib.import_module(module)), Store(root), point, kept)
 
 
