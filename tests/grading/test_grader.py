@@ -11,7 +11,7 @@ from filelock import FileLock
 
 from layerlab.cli import main
 from layerlab.grading import grader, source
-from layerlab.grading.isolation import Limits
+from layerlab.grading.isolation import Limits, NoIsolation
 from layerlab.grading.isolation.backends import Backend
 from layerlab.grading.results import Mark, Result, kept
 from layerlab.grading.submissions import collect
@@ -122,21 +122,29 @@ def test_a_worker_that_dies_costs_no_submission_its_marks(grading, tmp_path):
     assert scores(results) == {"ada": 3, "bob": 3, "cai": 3}
 
 
+@dataclass(frozen=True)
 class Broken:
-    """Isolation that fails in a way that nobody foresaw."""
+    """Isolation that fails."""
 
-    name = "broken"
+    error: Exception
+    name: str = "broken"
 
     def start(self, limits, withheld, modules):
-        raise RuntimeError("no such luck")
+        raise self.error
 
 
-def test_whatever_fails_for_a_submission_it_has_a_reason(grading, tmp_path):
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(RuntimeError("no such luck"), "RuntimeError"), (NoIsolation("the engine has stopped"), "the engine has stopped")],
+)
+def test_whatever_fails_for_a_submission_it_has_a_reason_and_is_tried_again(grading, tmp_path, error, says):
     hand_in(tmp_path / "in", "ada")
-    broken = replace(grading, backend=Broken())
+    broken = replace(grading, backend=Broken(error))
     (result,) = grader.grade(broken, collect("toy", [tmp_path / "in"]), tmp_path / "out")
     assert (result.status, result.marks) == ("not graded", ())
-    assert "RuntimeError" in result.reason
+    assert says in result.reason
+    (result,) = grader.grade(grading, collect("toy", [tmp_path / "in"]), tmp_path / "out")
+    assert (result.status, result.score) == ("graded", 3)
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses(tmp_path):

@@ -1,8 +1,10 @@
 """The sandbox against code that wants out, wants more, or wants to be somebody else."""
 
+import colorsys
 import itertools
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -514,6 +516,8 @@ import json, os, sys
 words = sys.argv[1:]
 with open({log!r}, "a") as log:
     print(json.dumps(words), file=log)
+if "-c" in words:
+    os.execv({python!r}, [{python!r}, *words[words.index("-c") - 1:]])
 if words[0] == "run":
     inside = dict(reversed(after.rsplit(":", 2)[:2]) for word, after in zip(words, words[1:]) if word == "--volume")
     place = words.index("--entrypoint") + 2
@@ -562,6 +566,16 @@ def test_a_container_engine_runs_the_same_runner_and_its_container_is_ended(engi
         assert option in pairs
     assert "--read-only" in command
     assert all(after.endswith(":ro") for word, after in pairs if word == "--volume")
+    assert ("--volume", f"/dev/null:{colorsys.__file__}:ro") in pairs
+
+
+def test_a_container_that_has_ended_unnoticed_is_no_trouble(engine):
+    with Sandbox(choose("podman"), TIGHT) as sandbox:
+        sandbox.kinds([])
+        (client,) = sandbox._started.roots()
+        os.kill(client, signal.SIGKILL)
+        watch.until_gone([client], 10)
+    assert not Path(f"/proc/{client}").exists()
 
 
 def test_an_image_that_has_the_answers_is_refused(engine, monkeypatch):

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 import layerlab
 from layerlab.grading.files import put
-from layerlab.grading.isolation import Limits, Sandbox
+from layerlab.grading.isolation import Limits, NoIsolation, Sandbox
 from layerlab.grading.isolation.backends import Backend
 from layerlab.grading.judge import judge
 from layerlab.grading.merging import merged, notebook_cells
@@ -78,8 +78,9 @@ def grade(
     """Grade all submissions, `jobs` at a time, and write each result to `out`/STUDENT.json at once.
 
     What has been graded before with the same outcome for sure (same file, tests, limits and library) is taken from
-    there: so an interrupted grading goes on where it was. done(result, before): called after each. Raises ValueError if
-    another grading writes to `out`, OSError if it cannot be written to.
+    there: so an interrupted grading goes on where it was, and what the grader failed on is tried again.
+    done(result, before): called after each. Raises ValueError if another grading writes to `out`, OSError if it cannot
+    be written to.
     """
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -165,7 +166,7 @@ def _alone(grading: Grading, submission: Submission, out: Path) -> Result:
         return result
     except BrokenProcessPool:
         reason = "the process that graded it ended without a word: is there enough memory?"
-        return _write(out, _not_graded(grading, submission, reason))
+        return _write(out, _failed(grading, submission, reason))
 
 
 def _in_worker(parent: int, grading: Grading, submission: Submission, out: Path) -> Result:
@@ -205,8 +206,10 @@ def _graded(grading: Grading, submission: Submission) -> Result:
     limit = 1.5 * grading.limits.wall_seconds
     try:
         found = judge(source, code.cells, submission.student, sandbox, secret=grading.secret, seconds=limit)
+    except NoIsolation as error:
+        return _failed(grading, submission, str(error))
     except Exception as error:  # whatever one submission brings about, the others are graded
-        return _not_graded(grading, submission, f"the grader failed on it ({type(error).__name__}): a person must look")
+        return _failed(grading, submission, f"the grader failed on it ({type(error).__name__}): a person must look")
     return Result(
         assignment=source.name,
         student=submission.student,
@@ -224,6 +227,11 @@ def _graded(grading: Grading, submission: Submission) -> Result:
 def _not_graded(grading: Grading, submission: Submission, reason: str) -> Result:
     found = Result(grading.source.name, submission.student, NOT_GRADED, reason, notes=submission.notes)
     return replace(found, digest=grading.digest(submission), file=submission.file)
+
+
+def _failed(grading: Grading, submission: Submission, reason: str) -> Result:
+    """Not graded, for what may not be the submission's doing: the next grading tries again."""
+    return replace(_not_graded(grading, submission, reason), digest="")
 
 
 def _write(out: Path, result: Result) -> Result:
