@@ -16,7 +16,7 @@ def add_commands(commands: Any) -> None:
     grade.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="so many at a time (default: all cores)")
     grade.add_argument("--out", type=Path, metavar="DIR", help="where results go (graded/NAME, in the course)")
     grade.add_argument("--course", type=Path, metavar="DIR", help="an nbgrader course, whose gradebook gets the marks")
-    grade.add_argument("--engine", default="", help="bubblewrap, docker or podman (default: what is there)")
+    grade.add_argument("--engine", default="", help="bubblewrap (the default), docker or podman")
     grade.add_argument("--unsafe", action="store_true", help="run the submissions as yourself, without isolation")
     grade.add_argument("--cpu-seconds", type=float, help="processor time that one submission may use")
     grade.set_defaults(action=grade_submissions)
