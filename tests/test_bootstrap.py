@@ -1,12 +1,19 @@
 """Setting up on a fresh machine: each thing that can be wrong gives one sentence and no traceback."""
 
+import contextlib
+import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 
 @pytest.fixture
@@ -77,11 +84,6 @@ def test_what_is_set_up_is_left_alone(checkout):
 
 
 def test_the_pinned_packages_are_what_the_library_asks_for(checkout):
-    import tomllib
-
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
     pinned = {}
     for line in (checkout / "requirements.txt").read_text().splitlines():
         if line and not line.startswith("#"):
@@ -92,3 +94,15 @@ def test_the_pinned_packages_are_what_the_library_asks_for(checkout):
     for text in project["dependencies"] + project["optional-dependencies"]["book"]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)]), text
+
+
+def test_the_pinned_packages_can_be_had_for_the_oldest_python(fresh, checkout):
+    """Also for its first release: some systems stay with that for years, and pip says no more than that there is none."""
+    texts = [(checkout / name).read_text() for name in ("requirements.txt", "requirements-test.txt")]
+    pins = re.findall(r"^([\w.-]+)==", "\n".join(texts), re.MULTILINE)
+    assert len(pins) > 100
+    oldest = ".".join(map(str, (*_module(fresh).OLDEST, 0)))
+    for name in pins:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # for another system
+            asked = importlib.metadata.metadata(name)["Requires-Python"]
+            assert SpecifierSet(asked or "").contains(oldest), f"{name}: {asked}"
