@@ -97,7 +97,7 @@ def test_the_pinned_packages_are_what_the_library_asks_for(checkout):
 
 
 def test_the_pinned_packages_can_be_had_for_the_oldest_python(fresh, checkout):
-    """Also for its first release: some systems stay with that for years, and pip says no more than that there is none."""
+    """Also for its first release, with which some systems stay for years."""
     texts = [(checkout / name).read_text() for name in ("requirements.txt", "requirements-test.txt")]
     pins = re.findall(r"^([\w.-]+)==", "\n".join(texts), re.MULTILINE)
     assert len(pins) > 100
