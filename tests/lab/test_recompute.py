@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from layerlab import lab
@@ -49,6 +50,32 @@ def test_missing_variables_other_shapes_and_nan_are_differences(tiny, run):
     assert recompute.compare(tiny, run.result, run.result.drop_vars(name)) == [f"variables differ: {name}"]
     assert "has shape" in recompute.compare(tiny, run.result, run.result.isel(seed=slice(1)))[0]
     assert recompute.compare(tiny, run.result, run.result.assign({name: run.result[name] * float("nan")}))
+
+
+def test_a_stated_share_may_lie_further_off_or_be_missing_and_no_more(tiny, run, monkeypatch):
+    name = next(iter(run.result.data_vars))
+    long = run.result.isel(seed=np.arange(100) % run.result.sizes["seed"])
+    values = long[name].values
+    few, more = values.copy(), values.copy()
+    few[:2], few[2:5] = np.nan, 1e9
+    more[:6] = np.nan
+    cases = [long.assign({name: ("seed", changed)}) for changed in (few, more)]
+    cases += [long.isel(seed=slice(95)), long.isel(seed=slice(94))]
+    stated(tiny, monkeypatch, {"default": (1e-9, 0, 0.05)})
+    for stored, fresh in ((long, case) for case in cases):
+        enough = fresh is cases[0] or fresh is cases[2]
+        for found in (recompute.compare(tiny, stored, fresh), recompute.compare(tiny, fresh, stored)):
+            assert (found == []) is enough, found
+    assert "in 6 of 100 values (tolerance 1e-09 relative, 0 absolute, 5% beyond it)" in "".join(
+        recompute.compare(tiny, long, cases[1])
+    )
+    # what is NaN on both sides does not count
+    holes = long.assign({name: ("seed", np.where(np.arange(100) < 90, np.nan, values))})
+    one = holes.assign({name: ("seed", np.where(np.arange(100) == 95, 1e9, holes[name].values))})
+    assert "in 1 of 10 values" in "".join(recompute.compare(tiny, holes, one))
+    alone = long.assign(alone=1.0)
+    assert recompute.compare(tiny, alone, alone) == []
+    assert "alone differs by up to 1 in 1 of 1 values" in recompute.compare(tiny, alone, long.assign(alone=2.0))[0]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import xarray as xr
@@ -31,12 +31,25 @@ class UnknownExperiment(LookupError):
     """There is no experiment of that name."""
 
 
+class Tolerance(NamedTuple):
+    """How near a recomputation on another machine must come to the values of a variable.
+
+    Processors round differently, and a training carries that on. `share` is the part of the values that may lie further
+    off, or be there on one machine only: where the length is itself measured, such as a rank, or where now and then a
+    training goes another way.
+    """
+
+    relative: float
+    absolute: float
+    share: float = 0.0
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A module that knows its parameters, how to run, how to draw, and what theory claims of it.
 
     The module holds `Config`, `GRID`, `run`, `plot`, `describe`, `CLAIMS` and `work`; optionally `TOLERANCE` (how near
-    a recomputation on another machine must come: variable -> (relative, absolute)) and `table`.
+    a recomputation on another machine must come: variable -> the values of a `Tolerance`) and `table`.
     """
 
     name: str
@@ -105,13 +118,13 @@ class Experiment:
         """The relative cost of a run, proportional to its time."""
         return float(self.module.work(config))
 
-    def tolerance(self, variable: str) -> tuple[float, float]:
-        """How near a recomputation of `variable` must come on another machine: (relative, absolute).
+    def tolerance(self, variable: str) -> Tolerance:
+        """How near a recomputation of `variable` must come on another machine.
 
         The experiment's TOLERANCE says so by the variable's name, under "default" for all others, else (1e-4, 1e-6).
         """
         stated = getattr(self.module, "TOLERANCE", {})
-        return stated.get(variable, stated.get("default", (1e-4, 1e-6)))
+        return Tolerance(*stated.get(variable, stated.get("default", (1e-4, 1e-6))))
 
     def fingerprint(self) -> str:
         """The fingerprint of the code that measures: `run` and `Config` and all that they reach, not the drawing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from layerlab.lab.experiment import Experiment
+from layerlab.lab.experiment import Experiment, Tolerance
 from layerlab.lab.runs import Run, execute
 from layerlab.lab.store import Store
 
@@ -25,22 +25,36 @@ def compare(experiment: Experiment, stored: xr.Dataset, fresh: xr.Dataset) -> li
     if set(stored.variables) != set(fresh.variables):
         odd = sorted(map(str, set(stored.variables) ^ set(fresh.variables)))
         return [f"variables differ: {', '.join(odd)}"]
-    found = []
-    for name in map(str, stored.variables):
-        old, new = stored[name].values, fresh[name].values
-        if old.shape != new.shape:
-            found.append(f"{name} has shape {new.shape}, stored {old.shape}")
-        elif old.dtype.kind not in "fiub":
-            if not np.array_equal(old, new):
-                found.append(f"{name} differs")
-        else:
-            relative, absolute = experiment.tolerance(name)
-            near = np.isclose(new, old, rtol=relative, atol=absolute, equal_nan=True)
-            if not near.all():
-                far = np.abs(new.astype(float) - old.astype(float))[~near]
-                worst = "NaN in one of them" if np.isnan(far).any() else f"up to {far.max():.3g}"
-                found.append(f"{name} differs by {worst} (tolerance {relative:g} relative, {absolute:g} absolute)")
-    return found
+    names = map(str, stored.variables)
+    texts = [(name, _apart(stored[name].values, fresh[name].values, experiment.tolerance(name))) for name in names]
+    return [f"{name} {text}" for name, text in texts if text]
+
+
+def _apart(old: np.ndarray, new: np.ndarray, tolerance: Tolerance) -> str:
+    """How two arrays differ by more than the tolerance; empty if they do not."""
+    relative, absolute, share = tolerance
+    numbers = old.dtype.kind in "fiub" and new.dtype.kind in "fiub"
+    if old.shape != new.shape and not (numbers and share and old.ndim == new.ndim):
+        return f"has shape {new.shape}, stored {old.shape}"
+    if not numbers:
+        return "" if np.array_equal(old, new) else "differs"
+    shape = tuple(map(max, old.shape, new.shape))
+    old, new = _padded(old, shape), _padded(new, shape)
+    far = ~np.isclose(new, old, rtol=relative, atol=absolute, equal_nan=True)
+    there = np.count_nonzero(~np.isnan(old) | ~np.isnan(new))
+    if np.count_nonzero(far) <= share * there:
+        return ""
+    away = np.abs(new - old)[far]
+    worst = "NaN or nothing in one of them" if np.isnan(away).any() else f"up to {away.max():.3g}"
+    allowed = f"tolerance {relative:g} relative, {absolute:g} absolute" + (f", {share:.0%} beyond it" if share else "")
+    return f"differs by {worst} in {np.count_nonzero(far)} of {there} values ({allowed})"
+
+
+def _padded(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """As floats, with NaN behind the last value of every axis that is shorter than `shape`."""
+    room = np.full(shape, np.nan)
+    room[tuple(slice(n) for n in values.shape)] = values
+    return room
 
 
 def unexpected_claims(experiment: Experiment, runs: list[Run]) -> list[str]:

@@ -132,11 +132,15 @@ def _row(joint: np.ndarray, branches: Branches, events: list[Bifurcation]) -> di
         room[: len(events)] = [getattr(event, name) for event in events[:MOST]]
         return room
 
-    critical = np.where(np.isfinite(branches.critical), branches.critical, np.nan)  # a cluster of one x never splits
+    # clusters have no order of their own: of two that are born together, rounding decides which is found first
+    order = np.argsort(branches.decoder[..., 1], axis=1)
+    masses, decoder, critical = (
+        np.take_along_axis(each, order, 1) for each in (branches.masses, branches.decoder[..., 1], branches.critical)
+    )
     return {
-        "masses": padded(np.where(branches.masses > 0, branches.masses, np.nan)),
-        "decoder": padded(branches.decoder[..., 1]),
-        "critical": padded(critical),
+        "masses": padded(np.where(masses > 0, masses, np.nan)),
+        "decoder": padded(decoder),
+        "critical": padded(np.where(np.isfinite(critical), critical, np.nan)),  # a cluster of one x never splits
         "clusters": branches.clusters,
         "growth": branches.growth,
         "i_xt": branches.i_xt,

@@ -58,8 +58,9 @@ GRID = (
     {"seeds": (2,), "steps": (60,)},
     {"activation": ("tanh", "relu"), "layer": (3, 5), "epochs": (2000,)},
 )
-# trainings in single precision part ways between machines; early on, by little
-TOLERANCE = {"default": (0, 0.4)}
+# trainings in single precision part ways between machines; early on, by little. Of the critics now and then one has not
+# learned anything yet
+TOLERANCE = {"default": (0, 0.4), "i_ty": (0, 0.1, 0.05)}
 
 
 def work(config: Config) -> float:

@@ -29,11 +29,11 @@ from layerlab.projection import class_separation, linear_probe_accuracy, wide_se
 WIDE = 20  # units per layer of depth, from which on a network is held to the theory of wide ones
 ROWS = 1_500  # of the training rows, for the networks and the probes alike
 TOLERANCE = {
-    "probe": (0.0, 0.05),
+    "probe": (0.0, 0.05, 0.3),
     "probe_random": (0.0, 0.02),
-    "accuracy": (0.0, 0.05),
-    "separation": (0.3, 0.1),
-}  # a training repeated on another machine ends near the first one, not on it
+    "accuracy": (0.0, 0.05, 0.3),
+    "separation": (0.3, 0.1, 0.2),
+}  # a training repeated on another machine ends near the first one, not on it; a deep narrow one may fail there
 
 
 @dataclass(frozen=True, kw_only=True)
