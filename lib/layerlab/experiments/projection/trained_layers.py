@@ -25,7 +25,7 @@ MERITS = {"knn": "k-NN accuracy", "probe": "Linear probe accuracy", "share": "Sc
 TRAIN_ROWS, PROBE_ROWS = 8_000, 2_000
 
 # a training repeated on another machine ends near the first one, not on it
-TOLERANCE = dict.fromkeys((*MERITS, "accuracy_train", "accuracy_test"), (0.02, 0.05))
+TOLERANCE = dict.fromkeys((*MERITS, "accuracy_train", "accuracy_test"), (0.02, 0.05, 0.2))
 
 
 @dataclass(frozen=True, kw_only=True)

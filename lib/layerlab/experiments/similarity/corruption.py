@@ -43,9 +43,10 @@ GRID = (
     {"data": ("digits", "fashion-mnist"), "architecture": ("conv",), "epochs": (60,)},
     {"data": ("mnist",), "rows": (1_000,)},
 )
-# trainings in single precision differ between machines
+# trainings in single precision differ between machines; now and then one leaps at another epoch
 TOLERANCE = {
-    "loss": (0.3, 0.1), "accuracy": (0, 0.08), "error": (0, 0.08), "fit": (0.15, 1), "neighbour": (0, 0.005),
+    "loss": (0.3, 0.1, 0.02), "accuracy": (0, 0.08, 0.02), "error": (0, 0.08, 0.01), "fit": (0.15, 1, 0.25),
+    "neighbour": (0, 0.005),
 }  # fmt: skip
 
 
