@@ -30,6 +30,7 @@ def test_the_whole_grid_is_stored_and_current(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stored_point_computed_again_comes_out_the_same(name):
+    # as this processor rounds; arithmetics.py tries how others do
     assert recompute.differences(lab.get(name), lab.Store()) == []
 
 
