@@ -46,11 +46,36 @@ def test_the_book_was_built():
     assert SECTION in NAMES
 
 
+def empty_pictures(page):
+    """Take the drawings out of the figures: axe walks through them, often half of a page, and sees nothing there.
+
+    To its rules a picture has no inside, unless the keyboard can reach something in it.
+    """
+    reached = page.evaluate(
+        """() => {
+            const pictures = [...document.querySelectorAll("svg[role=img]")];
+            const reached = pictures.filter((each) => each.querySelector("a, button, input, [tabindex]"));
+            pictures.forEach((each) => each.replaceChildren());
+            return reached.map((each) => each.outerHTML.slice(0, 160));
+        }"""
+    )
+    assert reached == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_is_quiet_self_contained_accessible_in_both_themes_and_fits_a_phone(page, hosted, axe, name):
     use_theme(page, "light")
     page.goto(f"{hosted}{name}")
     settle(page)
+    wide = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 800})
+    settle(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    for view in page.locator(".ll-figure:visible svg").all():
+        assert view.bounding_box()["width"] <= 390
+    page.set_viewport_size(wide)
+    settle(page)
+    empty_pictures(page)
     page.evaluate(axe)
     for theme, rules in (("light", ALL_RULES), ("dark", COLOUR_RULES)):  # a theme changes nothing but colours
         turn(page, theme)
@@ -58,11 +83,6 @@ def test_a_page_is_quiet_self_contained_accessible_in_both_themes_and_fits_a_pho
         bad = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
         told = [f"{v['id']}: {v['help']}: {[n['html'][:160] for n in v['nodes'][:3]]}" for v in bad]
         assert told == [], theme
-    page.set_viewport_size({"width": 390, "height": 800})
-    settle(page)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    for view in page.locator(".ll-figure:visible svg").all():
-        assert view.bounding_box()["width"] <= 390
 
 
 def test_a_page_comes_in_the_theme_that_the_reader_chose(page, hosted):

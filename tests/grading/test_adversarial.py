@@ -242,10 +242,18 @@ def _listed(folder):
     return os.listdir(folder) if os.path.isdir(folder) else []
 
 
+# what a spy that is after more than its share may be ended for, if it gets so far: that it took what it may not have
+OVER = {
+    "more-memory": f"it used more than {LONGER.memory_mb} MB of memory",
+    "more-processes": f"it started more than {LONGER.processes} processes",
+}
+
+
 def test_every_spy_has_searched_to_the_end(graded):
     for name, result in graded("spies").items():
         if not name.startswith("honest"):
-            assert not [note for note in result.notes if "stopped" in note or "left out" in note], name
+            ended = [note for note in result.notes if "stopped" in note or "left out" in note]
+            assert [note for note in ended if not (name in OVER and note.endswith(OVER[name]))] == [], name
 
 
 @pytest.mark.parametrize(
