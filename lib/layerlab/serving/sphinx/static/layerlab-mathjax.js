@@ -13,17 +13,19 @@
       pageReady: () => window.MathJax.startup.defaultPageReady().then(measured).then(reachable),
     },
   };
-  // A formula that is wider than its column scrolls; then the keyboard must reach it.
-  function reachable() {
-    for (const box of document.querySelectorAll("div.math")) {
-      if (box.scrollWidth > box.clientWidth) {
-        box.tabIndex = 0;
-        box.setAttribute("role", "group");
-        box.setAttribute("aria-label", "formula");
-      } else box.removeAttribute("tabindex");
+  // A formula that is wider than its column scrolls; then the keyboard must reach it. A column's width changes with the
+  // window, and again when the lists beside it come and go: so each formula's own box is watched.
+  const boxes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const scrolls = target.scrollWidth > target.clientWidth;
+      for (const [name, value] of [["tabindex", 0], ["role", "group"], ["aria-label", "formula"]])
+        if (scrolls) target.setAttribute(name, value);
+        else target.removeAttribute(name);
     }
+  });
+  function reachable() {
+    document.querySelectorAll("div.math").forEach((box) => boxes.observe(box));
   }
-  addEventListener("resize", reachable);
   // On paper nothing scrolls: a formula that is too wide is set smaller (book.css), by its width in its own type size.
   function measured() {
     for (const formula of document.querySelectorAll('div.math mjx-container[display="true"]')) {
