@@ -173,6 +173,13 @@ def test_a_book_is_built_and_kept_fresh(book):
     book.build()
     assert "2 of 30 topics" in book.text("lecture")
 
+    # nothing but a script has changed: the new one is in the book, and no cell was executed
+    script = book.lib / "layerlab/serving/sphinx/static/layerlab-mathjax.js"
+    script.write_text(script.read_text() + "// changed\n")
+    said = book.build()
+    assert book.status == 0 and "Executing notebook" not in said
+    assert (book.html / "_static/layerlab-mathjax.js").read_text().endswith("// changed\n")
+
     # files that got lost come back without a page being read
     shutil.rmtree(book.html / "_static" / "replay")
     book.build()

@@ -12,7 +12,9 @@ Put `layerlab.serving.sphinx` among the extensions, after myst_nb. What it does,
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     os.environ["LAYERLAB_BUILD"] = "1"  # for the kernels: `explore` gives a replay, not a live widget
     app.add_config_value("layerlab_top", "..", "env", str)
     app.add_config_value("layerlab_vendor", True, "html", bool)
+    app.add_config_value("layerlab_static", "", "html", str)
     if "comments_config" not in app.config.values:
         # Jupyter Book always sets it, and Sphinx warns of settings that nobody knows: sphinx_comments is not used here
         app.add_config_value("comments_config", {}, "", dict)
@@ -49,12 +52,22 @@ def _configure(app: Sphinx, config: Config) -> None:
         *config.html_static_path,
         *(str(p) for p in (HERE / "static", WIDGETS, LIVE) if p.is_dir()),
     ]
+    # without this, Sphinx copies a script that has changed only when some page has changed as well
+    config.layerlab_static = _digest(Path(app.confdir, folder) for folder in config.html_static_path)
     config.templates_path = [str(HERE / "templates"), *config.templates_path]
     config.mathjax_path = "layerlab-mathjax.js"
     # sphinx_external_toc always loads it; it works after all pages were read, but does not say so, and pages
     # would be read, which is executed, one after the other
     if numbering := app.extensions.get("sphinx_multitoc_numbering"):
         numbering.parallel_read_safe = True
+
+
+def _digest(folders: Iterable[Path]) -> str:
+    """Of the files in some folders: what they are called and what they hold."""
+    digest = hashlib.sha256()
+    for path in (path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()):
+        digest.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _vendor(app: Sphinx) -> None:
